@@ -20,9 +20,9 @@ from negmerge.settings.study import load_study
 BARS = ("retrain", "original", "random-label", "finetune", "l1-sparse", "salun", "negmerge")
 # Name of the picture: the figure of the demo, what draws it, and which methods of it.
 PICTURES = {
-    "tradeoff": ("figure1a", tradeoff.plot, None),
-    "gap-before": ("gap", gap.plot, BARS),
-    "gap-after": ("gap", gap.plot, BARS),
+    "tradeoff": ("figure1a", tradeoff.KIND.plot, None),
+    "gap-before": ("gap", gap.KIND.plot, BARS),
+    "gap-after": ("gap", gap.KIND.plot, BARS),
 }
 BEFORE, AFTER = ("tradeoff", "gap-before"), ("gap-after",)
 

@@ -1,6 +1,5 @@
 """Models in the cache of the hub's own library, without a network."""
 
-import sys
 from pathlib import Path
 
 import huggingface_hub
@@ -11,7 +10,6 @@ from safetensors.torch import save_file
 
 from negmerge.checkpoints.hub import locate, wanted
 from negmerge.checkpoints.opening import open_state
-from negmerge.cli import main
 from negmerge.errors import UserError
 
 COMMIT = "0fa3456c60f15e5cec5275c5b88851c1dca503a8"
@@ -79,11 +77,6 @@ def test_what_looks_like_a_path_is_one(snapshot, refused, place):
     assert refused(place).startswith(f"{place}: no such file or folder; ")
 
 
-def test_without_its_library_the_line_names_the_extra(snapshot, monkeypatch, refused):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    assert refused(f"org/name@{COMMIT}").endswith("pip install 'negmerge[hub]'")
-
-
 NAMES = [
     "2_Dense/model.safetensors",
     "LICENSE",
@@ -116,8 +109,5 @@ def test_weights_and_small_files_are_wanted():
     names = ["model_index.json", "unet/a.safetensors", "vae/b.bin", "README.md"]
     with pytest.raises(UserError, match=r"^org/name: no weights at its top; found unet, vae$"):
         wanted(names, "", "org/name")
-
-
-def test_commands_take_models_of_the_hub(snapshot, capsys):
-    save_file({"w": torch.full((2,), 3.0)}, "one")
-    assert main(["inspect", "one", "--base", "org/name@main"]) == 0
+    with pytest.raises(UserError, match=r"^org/name: .* name one of q4.gguf, q8.gguf$"):
+        wanted(["README.md", "q4.gguf", "q8.gguf"], "", "org/name")

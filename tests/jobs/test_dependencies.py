@@ -94,8 +94,8 @@ def test_a_change_of_a_table_or_a_method_retrains_nothing():
     # One method's file is an input of that method's merge only.
     assert not {path for path in closure("merge") if path.startswith("merging/methods/")}
     # A study's own vectors are plain safetensors: a merge of them reaches no reader of others.
-    foreign = ("adapters/", "standalone/", "released/", "checkpoints/opening.py")
-    foreign += ("checkpoints/hub.py", "checkpoints/torch_files.py")
+    foreign = ("adapters/", "standalone/", "checkpoints/opening.py", "checkpoints/gguf.py")
+    foreign += ("checkpoints/hub.py", "checkpoints/torch_files.py", "checkpoints/released.py")
     for script in ("merge", "signs", "sparsity"):
         assert not {path for path in closure(script) if path.startswith(foreign)}, script
     # What a study may say of a scenario is not what its jobs depend on, but what they are given.
@@ -143,7 +143,7 @@ ORDER = (
         "standalone.text_table",
     ),
     ("settings",),
-    ("checkpoints", "vectors", "models.devices", "released"),
+    ("checkpoints", "vectors", "models.devices"),
     ("data", "models", "adapters"),
     ("training", "merging", "unlearning", "selection", "evaluation"),
     ("scenarios",),

@@ -8,28 +8,26 @@ from reporting_examples import PAPER, cell, published, table
 from negmerge.errors import UserError
 from negmerge.reporting.cells import cells, paper_cell, read_cells, read_published, write_cells
 from negmerge.reporting.records import MEAN, read_records
+from negmerge.selection import select_coefficient
 
 SHIPPED = Path(__file__).parents[2] / "config" / "published"
 
 
 def test_mean_standard_error_and_spread_of_two_tasks(scores):
-    mean = cell(cells(table(), scores, {}), "negmerge", "forget")
+    frame = cells(table(), scores, {})
+    mean, single = (cell(frame, "negmerge", "forget", task) for task in (MEAN, "letters"))
     # 40 and 80 right of 200: 20 % and 40 %.
-    assert mean["value"] == pytest.approx(30)
+    assert (mean["value"], single["value"]) == pytest.approx((30, 40))
     error = 100 * math.sqrt(0.2 * 0.8 / 200 + 0.4 * 0.6 / 200) / 2
     assert mean["standard_error"] == pytest.approx(error, abs=1e-6)
-    assert mean["std"] == pytest.approx(math.sqrt(200), abs=1e-6)
-    assert (mean["averaged"], mean["images"]) == (2, 400)
-
-    frame = cells(table(), scores, {})
-    single = cell(frame, "negmerge", "forget", "letters")
-    assert single["value"] == pytest.approx(40)
     assert single["standard_error"] == pytest.approx(100 * math.sqrt(0.24 / 200), abs=1e-6)
+    assert mean["std"] == pytest.approx(math.sqrt(200), abs=1e-6)
     assert pd.isna(single["std"])
+    assert (mean["averaged"], mean["images"]) == (2, 400)
     assert list(frame["task"][:3]) == [MEAN, "digits", "letters"]
 
 
-def test_coefficient_and_rule_are_those_of_the_records(scores):
+def test_coefficient_and_criterion_are_those_of_the_records(scores):
     scores[1] |= {"coefficient": 1.5, "upper_end": True}
     frame = cells(table(), scores, {})
     mean = cell(frame, "negmerge", "forget")
@@ -43,45 +41,75 @@ def test_paper_cell_and_difference(scores):
     frame = cells(table(column={"published": published()}), scores, PAPER)
     mean = cell(frame, "negmerge", "forget")
     assert (mean["paper"], mean["difference"]) == (20.76, pytest.approx(9.24))
-    assert pd.isna(cell(frame, "negmerge", "forget", "digits")["paper"])
-    for method, metric in (("negmerge", "control"), ("pretrained", "forget")):
-        unknown = cell(frame, method, metric)
+    for place in (
+        ("negmerge", "forget", "digits"),
+        ("negmerge", "control"),
+        ("pretrained", "forget"),
+    ):
+        unknown = cell(frame, *place)
         assert pd.isna(unknown["paper"])
         assert pd.isna(unknown["difference"])
 
 
+def test_shipped_cells_of_the_paper_of_which_one_is_not_known():
+    frames = read_published([SHIPPED / "table1.csv"])
+    where = published(where={"mode": "standard", "backbone": "ViT-B-32"})
+    assert paper_cell(frames, where, "NegMerge", "forget") == (20.76, "NOTE+SEED")
+    assert paper_cell(frames, where, "Greedy Merge", "forget") == (None, None)
+
+
+def test_the_shipped_sweep_chooses_what_the_notebook_chose():
+    frames, grid = read_published([SHIPPED / "cars_b32_sweep.csv"]), [n / 20 for n in range(21)]
+    where = published(table="cars_b32_sweep", where={"method": "NegMerge"}, row="coefficient")
+    forget, control = (
+        [paper_cell(frames, where, f"{value:.10g}", metric)[0] for value in grid]
+        for metric in ("forget", "control")
+    )
+    assert None not in forget + control
+    assert select_coefficient(grid, forget, control, 66.66) == 0.9
+
+
+COLUMN = table()["columns"][0]
+
+
 @pytest.mark.parametrize(
-    ("place", "message"),
+    ("definition", "change", "parts"),
     [
-        ({"table": "table9"}, r"unknown file 'table9.csv'.*table1.csv"),
-        ({"where": {"mod": "standard"}}, r"table1.csv: unknown column 'mod'.*'mode'"),
-        ({"where": {}}, r"table1.csv: 2 rows fit"),
+        (table(), lambda scores: scores[:-1], ["a/letters/uniform"]),
+        (table(), lambda scores: [*scores, scores[0]], ["two records of a/digits/pretrained"]),
+        (table(), lambda scores: [scores[0] | {"forget": {"correct": 3, "n": 2}}, *scores[1:]],
+         ["a/digits/pretrained", "forget", "3", "2"]),
+        (table(rows={"negmerge": "Merge", "uniform": "Merge"}), list, ["'Merge' twice"]),
+        (table(columns=[COLUMN, COLUMN]), list, ["'B/32' twice"]),
+        (table(column={"published": published(table="table9")}), list,
+         ["table9.csv", "table1.csv"]),
+        (table(column={"published": published(where={"mod": "x"})}), list,
+         ["table1.csv", "'mod'", "'mode'"]),
+        (table(column={"published": published(where={})}), list, ["table1.csv", "2 rows"]),
+    ],
+)  # fmt: skip
+def test_what_is_missing_twice_or_impossible_is_named(scores, definition, change, parts):
+    with pytest.raises(UserError) as caught:
+        cells(definition, change(scores), PAPER)
+    assert all(part in str(caught.value) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (None, "cannot be read"),
+        ("method,metric,valeu\n", "'value'"),
+        ("mode,method,metric,value\nstandard,NegMerge,forget,about 5\n", "'about 5'"),
     ],
 )
-def test_a_wrong_place_of_the_paper_cells_is_an_error(scores, place, message):
-    with pytest.raises(UserError, match=message):
-        cells(table(column={"published": published(**place)}), scores, PAPER)
-
-
-WRONG = {
-    "a/letters/uniform": lambda scores: scores[:-1],
-    "two records of a/digits/pretrained": lambda scores: [*scores, scores[0]],
-    "a/digits/pretrained: forget: ": lambda scores: (
-        [scores[0] | {"forget": {"correct": 3, "n": 2}}, *scores[1:]]
-    ),
-}
-
-
-@pytest.mark.parametrize("message", WRONG)
-def test_records_that_are_missing_twice_or_impossible_are_named(scores, message):
-    with pytest.raises(UserError, match=message):
-        cells(table(), WRONG[message](scores), {})
-
-
-def test_a_record_that_does_not_say_what_it_is_of_is_an_error(tmp_path):
-    path = tmp_path / "negmerge.json"
+def test_a_wrong_file_is_named(tmp_path, text, part):
+    path = tmp_path / "table1.csv"
+    if text:
+        path.write_text(text)
+    with pytest.raises(UserError, match=rf"table1\.csv: .*{part}"):
+        paper_cell(read_published([path]), published(), "NegMerge", "forget")
     path.write_text('[{"experiment": "a", "method": "negmerge"}]')
-    with pytest.raises(UserError, match=r"negmerge\.json: the key 'task' is missing"):
+    with pytest.raises(UserError, match=r"table1\.csv: the key 'task' is missing"):
         read_records(path)
 
 
@@ -95,34 +123,3 @@ def test_csv_is_the_same_twice_and_reads_back(scores, tmp_path):
     assert "nan" not in text
     write_cells(tmp_path / "again.csv", read_cells(tmp_path / "one.csv"))
     assert (tmp_path / "again.csv").read_text() == text
-
-
-def test_labels_that_stand_twice_are_an_error(scores):
-    with pytest.raises(UserError, match="the label 'Merge' twice"):
-        cells(table(rows={"negmerge": "Merge", "uniform": "Merge"}), scores, {})
-    column = table()["columns"][0]
-    with pytest.raises(UserError, match="the label 'B/32' twice"):
-        cells(table(columns=[column, column]), scores, {})
-
-
-def test_a_shipped_cell_of_the_paper_and_one_that_is_not_known():
-    frames = read_published([SHIPPED / "table1.csv"])
-    where = published(where={"mode": "standard", "backbone": "ViT-B-32"})
-    assert paper_cell(frames, where, "NegMerge", "forget") == (20.76, "NOTE+SEED")
-    assert paper_cell(frames, where, "Greedy Merge", "forget") == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (None, r"table1.csv: cannot be read"),
-        ("method,metric,valeu\n", r"table1.csv: unknown column 'value'; did you mean 'valeu'"),
-        ("mode,method,metric,value\nstandard,NegMerge,forget,about 5\n", "'about 5' is not a num"),
-    ],
-)
-def test_a_wrong_file_of_the_papers_cells_is_an_error(tmp_path, text, message):
-    path = tmp_path / "table1.csv"
-    if text:
-        path.write_text(text)
-    with pytest.raises(UserError, match=message):
-        paper_cell(read_published([path]), published(), "NegMerge", "forget")

@@ -9,9 +9,12 @@ from reporting_examples import (
     ROLES,
     ROWS,
     classifier_score,
+    clip,
+    compared,
     gap_table,
     lay_out,
     means,
+    net,
     outcomes,
     score,
     table,
@@ -20,15 +23,10 @@ from reporting_examples import (
 from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
 from negmerge.reporting.cells import cells
-from negmerge.reporting.compare import amount
+from negmerge.reporting.compare import amount, amount_cells
 from negmerge.reporting.layout import latex, markdown
 from negmerge.scenarios.classifier.scenario import SCENARIO as CLASSIFIER
 from negmerge.scenarios.zero_shot.scenario import SCENARIO as ZERO_SHOT
-
-
-def compared(definition, scores, roles=("forget", "control"), **right):
-    images = [outcomes(one, roles, **right.get(one["method"], {})) for one in scores]
-    return cells(definition, scores, {}, images)
 
 
 def with_best(frame, metric):
@@ -41,17 +39,8 @@ def by_place(scores, roles=ROLES):
     return {one.place: one for one in images}
 
 
-def classifiers(original, retrain, trial=1):
-    return [
-        classifier_score("net", f"trial{trial}", "original", original, 200, 162, 0.0),
-        classifier_score("net", f"trial{trial}", "retrain", retrain, 200, 160, 20.0),
-        classifier_score("net", f"trial{trial}", "negmerge", retrain + 2, 198, 160, 18.0),
-    ]
-
-
 def test_a_classifier_is_compared_with_retrain_on_the_same_images():
-    known = by_place(classifiers(100, 85))
-    cell = amount(CLASSIFIER, [("net", "trial1")], known)
+    cell = amount(CLASSIFIER, [("net", "trial1")], by_place(net("trial1", retrain=85)))
     assert (cell["value"], cell["reference"]) == (pytest.approx(15), pytest.approx(85))
     # 15 images for the one and none for the other.
     assert cell["standard_error"] == pytest.approx(100 * math.sqrt(15 - 15**2 / 100) / 100)
@@ -60,20 +49,26 @@ def test_a_classifier_is_compared_with_retrain_on_the_same_images():
 
 
 def test_zero_shot_is_compared_with_guessing():
-    known = by_place([score("a", "digits", "pretrained", 160, 180)], ("forget", "control"))
-    cell = amount(ZERO_SHOT, [("a", "digits")], known)
+    cell, guessing = (
+        amount(
+            ZERO_SHOT, [("a", "x")], by_place([score("a", "x", "pretrained", n, 180)], ROLES[:1])
+        )
+        for n in (160, 20)
+    )
     assert (cell["value"], cell["reference"]) == (pytest.approx(70), pytest.approx(10))
     assert cell["standard_error"] == pytest.approx(100 * math.sqrt(0.8 * 0.2 / 200))
     assert cell["p_value"] < 1e-6
-    guessing = by_place([score("a", "digits", "pretrained", 20, 180)], ("forget", "control"))
-    assert amount(ZERO_SHOT, [("a", "digits")], guessing)["p_value"] == 1
+    assert guessing["p_value"] == 1
 
 
-@pytest.mark.parametrize(("original", "retrain"), [(98, 94), (93, 87)])
-def test_where_there_is_little_to_forget_no_row_ranks(original, retrain):
+@pytest.mark.parametrize(
+    ("original", "retrain", "right"),
     # 4 points; and 6, but with right answers on other images.
-    other = {"forget": slice(100 - retrain, 100)} if original == 93 else {}
-    frame = compared(gap_table(), classifiers(original, retrain), ROLES, retrain=other)
+    [(98, 94, {}), (93, 87, {"retrain": {"forget": slice(13, 100)}})],
+)
+def test_where_there_is_little_to_forget_no_row_ranks(original, retrain, right):
+    scores = net("trial1", retrain, original)[:3]
+    frame = compared(gap_table(), scores, ROLES, **right)
     assert frame["with_best"].isna().all()
     assert frame["p_value"].notna().any()
     text = markdown(lay_out(gap_table(), frame))
@@ -81,20 +76,10 @@ def test_where_there_is_little_to_forget_no_row_ranks(original, retrain):
     assert "**" not in text.partition("\n")[2]
 
 
-@pytest.fixture
-def one_task():
-    """Right of 200: the base 160 and 180; three methods of which two forget about as much."""
-    return [
-        score("a", "digits", "pretrained", 160, 180),
-        score("a", "digits", "negmerge", 40, 172),
-        score("a", "digits", "uniform", 44, 120),
-    ]
-
-
-def test_a_row_is_told_apart_by_mcnemars_test_on_the_same_images(one_task):
+def test_a_row_is_told_apart_by_mcnemars_test_on_the_same_images():
     # The same number of right answers on other images differs less surely.
-    frame = compared(table(), one_task)
-    other = compared(table(), one_task, uniform={"forget": slice(20, 64)})
+    frame = compared(table(), clip())
+    other = compared(table(), clip(), uniform={"forget": slice(20, 64)})
     assert means(frame, "forget", "p_value")["uniform"] == pytest.approx(2 / 2**4, abs=1e-6)
     right, shifted = np.zeros((2, 200), int)
     right[:40] = shifted[20:64] = 1
@@ -102,10 +87,8 @@ def test_a_row_is_told_apart_by_mcnemars_test_on_the_same_images(one_task):
     assert p == pytest.approx(mcnemar(right, shifted), abs=1e-6)
     assert with_best(frame, "forget") == {"negmerge", "uniform"}
     assert means(frame, "forget", "p_value")["pretrained"] < 0.001
-
-
-def test_bold_values_are_those_of_the_best_and_all_not_told_apart(one_task):
-    printed = lay_out(table(), compared(table(), one_task))
+    # Bold are the best and all that is not told apart from it.
+    printed = lay_out(table(), frame)
     text = markdown(printed)
     assert "| NegMerge | **20.00 ± 2.83** | 86.00 ± 2.45 | 0.50 |" in text
     assert "| Uniform Merge | **22.00 ± 2.93** | 60.00 ± 3.46 | 0.50 |" in text
@@ -114,43 +97,33 @@ def test_bold_values_are_those_of_the_best_and_all_not_told_apart(one_task):
     assert "- bold: the best of its column, or not told apart from it" in text
 
 
-def test_tasks_are_no_trials_and_experiments_are(one_task):
-    two = [one | {"task": "letters"} for one in one_task]
-    both = compared(table(), [*one_task, *two])
+def test_tasks_are_no_trials_and_experiments_are():
+    two = [one | {"task": "letters"} for one in clip()]
+    both = compared(table(), [*clip(), *two])
     assert with_best(both, "forget") == {"negmerge"}
     assert "B/32: there is one seed" in " ".join(lay_out(table(), both).notes)
-    again = [one | {"experiment": "b"} for one in one_task]
+    again = [one | {"experiment": "b"} for one in clip()]
     # In the second trial it is the other way round: the images are sure, the trials are not.
     again[2]["forget"] = {"correct": 38, "n": 200}
     definition = table(column={"experiments": ["a", "b"]})
-    trials = compared(definition, [*one_task, *again])
+    trials = compared(definition, [*clip(), *again])
     assert with_best(trials, "forget") == {"negmerge", "uniform"}
     assert "one seed" not in " ".join(lay_out(definition, trials).notes)
 
 
-def test_a_control_set_that_all_tasks_share_is_drawn_once_for_all(one_task):
-    two = [one | {"task": "letters"} for one in one_task]
+def test_a_control_set_that_all_tasks_share_is_drawn_once_for_all():
+    two = [one | {"task": "letters"} for one in clip()]
     # One model fails on the first images of both tasks, the other on others in each.
     right = {"negmerge": {"control": slice(8, 180)}}
-    shared = means(compared(table(), [*one_task, *two], **right), "control", "p_value")
-    single = means(compared(table(), one_task, **right), "control", "p_value")
+    shared = means(compared(table(), [*clip(), *two], **right), "control", "p_value")
+    single = means(compared(table(), clip(), **right), "control", "p_value")
     # Twice the same images are no more evidence than once.
     assert shared["negmerge"] == pytest.approx(single["negmerge"], abs=0.02)
 
 
-@pytest.fixture
-def trial():
-    """Retrain has 80 of 100 forget images right, the base all; two methods lie between them."""
-    return [
-        classifier_score("net", "trial1", "retrain", 80, 200, 160, 20.0),
-        classifier_score("net", "trial1", "original", 100, 200, 162, 0.0),
-        classifier_score("net", "trial1", "negmerge", 84, 198, 160, 17.0),
-        classifier_score("net", "trial1", "conflict", 86, 198, 158, 16.0),
-    ]
-
-
-def test_gaps_have_an_error_and_are_compared_by_a_paired_bootstrap(trial):
+def test_gaps_have_an_error_and_are_compared_by_a_paired_bootstrap():
     # Nearly as many right answers, on other images.
+    trial = [*net("trial1")[:3], classifier_score("net", "trial1", "conflict", 86, 198, 158, 16.0)]
     frame = compared(gap_table(rows=ROWS), trial, ROLES, conflict={"forget": slice(5, 91)})
     errors = means(frame, "gap", "standard_error")
     # The gap is (4 + 1 + 0 + 3) / 4, of four images of 100, two of 200 and three of 100.
@@ -162,25 +135,28 @@ def test_gaps_have_an_error_and_are_compared_by_a_paired_bootstrap(trial):
     assert means(frame, "gap", "standard_error", "trial1")["negmerge"] == errors["negmerge"]
 
 
-def test_trials_that_disagree_tell_nothing_apart(trial):
-    second = [one | {"task": "trial2"} for one in trial]
-    second[3] = classifier_score("net", "trial2", "conflict", 80, 200, 160, 20.0)
-    trial[3] = classifier_score("net", "trial1", "conflict", 100, 120, 90, 0.0)
-    single = compared(gap_table(rows=ROWS, column={"tasks": ["trial1"]}), trial, ROLES)
+def test_trials_that_disagree_tell_nothing_apart():
+    scores = [*net("trial1")[:3], *net("trial2")[:3]]
+    scores += [
+        classifier_score("net", "trial1", "conflict", 100, 120, 90, 0.0),
+        classifier_score("net", "trial2", "conflict", 80, 200, 160, 20.0),
+    ]
+    single = compared(gap_table(rows=ROWS, column={"tasks": ["trial1"]}), scores, ROLES)
     assert "conflict" not in with_best(single, "gap")
-    both = compared(gap_table(rows=ROWS), [*trial, *second], ROLES)
+    both = compared(gap_table(rows=ROWS), scores, ROLES)
     assert with_best(both, "gap") == {"negmerge", "conflict"}
 
 
-def test_outcomes_that_are_missing_or_do_not_fit_are_an_error(one_task):
-    images = [outcomes(one) for one in one_task]
+def test_outcomes_that_are_missing_or_do_not_fit_are_an_error():
+    scores = clip()
+    images = [outcomes(one) for one in scores]
     with pytest.raises(UserError, match=r"no outcomes of a/digits/uniform"):
-        cells(table(), one_task, {}, images[:2])
-    one_task[1]["forget"]["correct"] = 41
+        cells(table(), scores, {}, images[:2])
+    scores[1]["forget"]["correct"] = 41
     with pytest.raises(UserError, match=r"a/digits/negmerge: forget: 40 .*200 .*, 41 of 200"):
-        cells(table(), one_task, {}, images)
-    known = by_place(classifiers(100, 85))
-    assert amount(CLASSIFIER, [("net", "trial2")], known) is None
+        cells(table(), scores, {}, images)
+    known = by_place(net("trial1"))
+    assert amount_cells(CLASSIFIER, [("net", "trial2")], known) == []
     del known["net", "trial1", "retrain"]
     with pytest.raises(UserError, match=r"^no outcomes of net/trial1/retrain"):
         amount(CLASSIFIER, [("net", "trial1")], known)

@@ -9,8 +9,6 @@ from negmerge.reporting.layout import markdown
 from negmerge.reporting.runtime import rule_times
 from negmerge.reporting.tables.cost import KIND
 
-ROWS = {"negmerge": "NegMerge", "greedy": "Greedy Merge"}
-
 
 @pytest.fixture
 def paths(tmp_path):
@@ -23,19 +21,13 @@ def paths(tmp_path):
     return [benchmark(tmp_path, place, *values) for place, values in jobs.items()]
 
 
-def test_of_a_repeated_job_the_last_run_counts(paths):
+def test_of_a_repeated_job_the_last_run_counts_and_waiting_for_a_gpu_costs_nothing(paths):
     with open(paths[0], "a") as stream:
         stream.write("9.0\t0:00:09\t301.0\t900\t2.0\n")
-    assert KIND.read(paths)[0]["seconds"] == 9.0
-
-
-def test_waiting_for_a_gpu_costs_nothing(paths):
     log = Path(str(paths[2]).replace("/benchmarks/", "/logs/")).with_suffix(".log")
     log.parent.mkdir(parents=True)
-    log.write_text(
-        "waiting for a GPU: other jobs have all 1\n" + WAITED.format(12.5) + "\nmerged\n"
-    )
-    assert [found["seconds"] for found in KIND.read(paths)] == [2.5, 3.5, 7.5, 30.0]
+    log.write_text(f"waiting for a GPU: other jobs have all 1\n{WAITED.format(12.5)}\nmerged\n")
+    assert [one["seconds"] for one in KIND.read(paths)] == [9.0, 3.5, 7.5, 30.0]
     greedy, _ = rule_times(paths)
     assert (greedy.rule, greedy.total_s) == ("greedy", 37.5)
 
@@ -49,7 +41,8 @@ def test_a_file_that_is_no_benchmark_is_named(tmp_path, text):
 
 
 def test_a_table_of_costs(paths):
-    definition = table(kind="cost", rows=ROWS, title="Costs")
+    rows = {"negmerge": "NegMerge", "greedy": "Greedy Merge"}
+    definition = table(kind="cost", rows=rows, title="Costs")
     printed = lay_out(definition, KIND.cells(definition, KIND.read(paths), {}))
     assert printed.rows == [["NegMerge", "3.00", "400.00"], ["Greedy Merge", "25.00", "NA"]]
     text = markdown(printed)

@@ -1,15 +1,14 @@
 """What tables and figures say of points that diverged, and of rows without a model."""
 
 import pandas as pd
-import pytest
 from reporting_examples import (
     ROLES,
     ROWS,
     classifier_score,
+    compared,
     gap_table,
     lay_out,
     means,
-    outcomes,
     table,
 )
 
@@ -18,20 +17,15 @@ from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.layout import NOT_KNOWN
 from negmerge.reporting.records import MEAN
 
-MISSING = "a/digits: left out, since their training diverged: m9; missing from {}."
 SOME = {"diverged": ["m3", "m5"], "models": 2, "kind": "merge"}
 ALL = {"diverged": ["m3", "m5"], "models": 0, "kind": "merge", "vector": None, "coefficient": 0.0}
-
-
-def laid_out(definition, records, images=()):
-    return lay_out(definition, cells(definition, records, {}, images))
 
 
 def test_the_note_names_the_points_and_how_many_remained(scores):
     scores[1] |= SOME
     scores[2] |= SOME
     scores[4] |= {"diverged": ["rate9.0"], "kind": "unlearn", "tried": 4, "models": 4}
-    notes = laid_out(table(), scores).notes
+    notes = lay_out(table(), cells(table(), scores, {})).notes
     assert (
         "a/digits: left out, since their training diverged: m3, m5; 2 of 4 models remain for "
         "NegMerge and Uniform Merge."
@@ -44,7 +38,7 @@ def test_the_note_names_the_points_and_how_many_remained(scores):
 
 def test_where_no_point_remains_the_row_is_missing_and_ranks_nowhere(scores):
     scores[1] |= ALL
-    frame = cells(table(), scores, {}, [outcomes(one) for one in scores])
+    frame = compared(table(), scores)
     row = frame[(frame["method"] == "negmerge") & (frame["experiment"] == MEAN)]
     assert row[["value", "p_value"]].isna().all(axis=None)
     assert (row["diverged"] == "m3 m5").all()
@@ -54,9 +48,7 @@ def test_where_no_point_remains_the_row_is_missing_and_ranks_nowhere(scores):
     assert others[["value", "p_value"]].notna().all(axis=None)
 
 
-@pytest.fixture
-def trials():
-    """Scores of a classifier in two trials; in the second all points of the merge diverged."""
+def test_a_gap_is_missing_where_a_trial_has_no_model():
     forget = {"retrain": 60, "original": 99, "negmerge": 70, "conflict": 80}
     scores = []
     for trial in ("trial1", "trial2"):
@@ -64,12 +56,8 @@ def trials():
             own = {"vector": method, "coefficient": 0.5, "criterion": None, "relearn": [1, 2]}
             own |= ALL if (method, trial) == ("negmerge", "trial2") else {}
             scores.append(classifier_score("net", trial, method, right, 180, 150, 30.0, **own))
-    return scores
-
-
-def test_a_gap_is_missing_where_a_trial_has_no_model(trials):
     definition = gap_table(rows=ROWS)
-    frame = cells(definition, trials, {}, [outcomes(one, ROLES) for one in trials])
+    frame = compared(definition, scores, ROLES)
     for task, is_missing in {MEAN: True, "trial1": False, "trial2": True}.items():
         assert pd.isna(means(frame, "gap", task=task)["negmerge"]) == is_missing
     (row,) = [texts for texts in lay_out(definition, frame).rows if texts[0] == "NegMerge"]
@@ -78,27 +66,18 @@ def test_a_gap_is_missing_where_a_trial_has_no_model(trials):
     assert "longer" not in " ".join(row)
 
 
-@pytest.fixture
-def sweeps_with_a_diverged_point(sweep_files, tmp_path):
-    """The base is all that there is of a vector that diverged, as rule `sweep` writes it."""
-    with open(sweep_files[0]) as stream:
-        header, base, *_ = stream.read().splitlines()
-    path = tmp_path / "m9.csv"
-    base = base.replace("m1", "m9")
+def test_a_sweep_of_a_diverged_vector_is_missing_at_each_coefficient(sweep_files, tmp_path):
+    # The base is all that there is of a vector that diverged, as rule `sweep` writes it.
+    header, base, *_ = sweep_files[0].read_text().splitlines()
     rest = [f"a,digits,m9,{coefficient},,,," for coefficient in (0.5, 1.0, 1.5)]
-    lines = [f"{header},diverged", *(f"{line},m9" for line in (base, *rest))]
+    lines = [f"{header},diverged", *(f"{line},m9" for line in (base.replace("m1", "m9"), *rest))]
+    path = tmp_path / "m9.csv"
     path.write_text("\n".join(lines) + "\n")
     merged = sweep_files[-1]
     lines = [f"{line},m9" for line in merged.read_text().splitlines()]
     merged.write_text("\n".join(lines).replace(",m9", ",diverged", 1) + "\n")
-    return [*sweep_files, path]
-
-
-def test_a_sweep_of_a_diverged_vector_is_missing_at_each_coefficient(
-    sweeps_with_a_diverged_point,
-):
     kind = table_kind("sweep")
-    records = kind.read(sweeps_with_a_diverged_point)
+    records = kind.read([*sweep_files, path])
     assert {record["method"] for record in records if record["diverged"]} == {"m9", "negmerge"}
     diverged = [one for one in records if one["vector"] is None]
     assert [(one["diverged"], one["coefficient"]) for one in diverged] == [
@@ -111,4 +90,5 @@ def test_a_sweep_of_a_diverged_vector_is_missing_at_each_coefficient(
     assert values["0, Other"] == 60
     assert pd.isna(values["0.5, Other"])
     # Of single vectors nobody makes such a table; merges lack the point.
-    assert MISSING.format("NegMerge and Other") in lay_out(definition, frame).notes
+    note = "a/digits: left out, since their training diverged: m9; missing from NegMerge and Other."
+    assert note in lay_out(definition, frame).notes

@@ -56,32 +56,22 @@ def write(folder, experiment, task, kept, models, **changes):
     return paths
 
 
-def definition(rows=ROWS, **column):
-    return table(kind="durability", title="Does it last", rows=rows, column=column)
-
-
 def of_files(paths, rows=ROWS, **column):
-    shown = definition(rows, **column)
+    shown = table(kind="durability", title="Does it last", rows=rows, column=column)
     return shown, cells(shown, table_kind("durability").read(paths), {})
 
 
-@pytest.fixture
-def clip(tmp_path):
-    return of_files(write(tmp_path, "a", "digits", "control", CLIP))
+def of_net(*paths):
+    return of_files(paths, NET_ROWS, experiments=["net"], scenario="classifier")
 
 
 @pytest.fixture
 def net(tmp_path):
-    return of_files(
-        write(tmp_path, "net", "trial1", "retain", NET),
-        NET_ROWS,
-        experiments=["net"],
-        scenario="classifier",
-    )
+    return of_net(*write(tmp_path, "net", "trial1", "retain", NET))
 
 
-def test_scores_stand_side_by_side_with_the_ratios(clip):
-    shown = lay_out(*clip)
+def test_scores_stand_side_by_side_with_the_ratios(tmp_path):
+    shown = lay_out(*of_files(write(tmp_path, "a", "digits", "control", CLIP)))
     texts = [heading.text for heading in shown.headings]
     assert texts[3:6] == ["forget, relearned", "control, as it is", "control, int8"]
     assert texts[8:] == ["lasting, int8", "lasting, int4", "choice"]
@@ -95,15 +85,18 @@ def test_scores_stand_side_by_side_with_the_ratios(clip):
 def test_the_ratio_of_relearning_compares_with_retrain(net):
     _, frame = net
     # Retrain gains 10 points, NegMerge 40, Original nothing.
-    found = cell(frame, "negmerge", "lasting_relearned")
-    assert found["value"] == pytest.approx(25)
-    assert cell(frame, "negmerge", "likeness_relearned")["value"] == pytest.approx(40)
-    assert cell(frame, "retrain", "lasting_relearned")["value"] == 100
+    expected = {
+        ("negmerge", "lasting_relearned"): 25,
+        ("negmerge", "likeness_relearned"): 40,
+        ("retrain", "lasting_relearned"): 100,
+        ("negmerge", "lasting_int4"): 62.5,
+        ("negmerge", "inverse_int4"): 100,
+        ("negmerge", "likeness_int4"): 100 * (1 - 30 / 130),
+        ("original", "lasting_int4"): 100,
+    }
+    found = {place: cell(frame, *place)["value"] for place in expected}
+    assert found == pytest.approx(expected)
     assert pd.isna(cell(frame, "original", "lasting_relearned")["value"])
-    assert cell(frame, "negmerge", "lasting_int4")["value"] == pytest.approx(62.5)
-    assert cell(frame, "negmerge", "inverse_int4")["value"] == 100
-    assert cell(frame, "negmerge", "likeness_int4")["value"] == pytest.approx(100 * (1 - 30 / 130))
-    assert cell(frame, "original", "lasting_int4")["value"] == 100
 
 
 def test_the_error_of_a_ratio_is_that_of_items_drawn_anew(net):
@@ -120,29 +113,21 @@ def test_the_error_of_a_ratio_is_that_of_items_drawn_anew(net):
     assert error == pytest.approx(np.std(found), rel=0.1)
 
 
-def diverging(*methods):
-    """What there is of the classifier where teaching some models again diverged."""
-    return {
-        name: counts | ({"relearned": DIVERGED} if name in methods else {})
-        for name, counts in NET.items()
-    }
-
-
 def test_relearning_that_diverged_is_a_marked_cell_and_a_note(tmp_path):
-    paths = [
+    second = NET | {name: NET[name] | {"relearned": DIVERGED} for name in ("original", "negmerge")}
+    shown, frame = of_net(
         *write(tmp_path, "net", "trial1", "retain", NET),
-        *write(tmp_path, "net", "trial2", "retain", diverging("original", "negmerge")),
-    ]
-    shown, frame = of_files(paths, NET_ROWS, experiments=["net"], scenario="classifier")
+        *write(tmp_path, "net", "trial2", "retain", second),
+    )
     for metric in ("forget_relearned", "retain_relearned", "lasting_relearned"):
         for task in (MEAN, "trial2"):
             assert pd.isna(cell(frame, "negmerge", metric, task)["value"])
         assert cell(frame, "negmerge", metric, "trial1")["value"] > 0
     assert cell(frame, "negmerge", "diverged_relearned")["value"] == 0.5
-    found = lay_out(shown, frame)
-    (negmerge,) = [row for row in found.rows if row[0] == "NegMerge"]
+    layout = lay_out(shown, frame)
+    (negmerge,) = [row for row in layout.rows if row[0] == "NegMerge"]
     assert negmerge.count(DIVERGED) == 2
-    (note,) = [note for note in found.notes if note.startswith("net/trial")]
+    (note,) = [note for note in layout.notes if note.startswith("net/trial")]
     assert note.startswith("net/trial2: diverged when taught again")
     assert "Original and NegMerge" in note
 

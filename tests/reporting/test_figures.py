@@ -16,17 +16,20 @@ from negmerge.scenarios.classifier.scenario import GAP_OF
 CHOSEN = [choice("a", "digits", "negmerge", 1.0, 30.0, 76.0)]
 
 
-def sweep_figure(kind, **changes):
-    return {
-        "kind": kind,
-        "title": "A figure",
-        "experiments": ["a"],
-        "methods": {"negmerge": "NegMerge"},
-    } | changes
+def figure(kind, experiment="a", **methods):
+    return {"kind": kind, "title": "x", "experiments": [experiment], "methods": methods}
+
+
+TRADEOFF, SPREAD = figure("tradeoff", negmerge="NegMerge"), figure("spread", negmerge="NegMerge")
+GAP = figure("gap", "net", retrain="Retrain", original="Original", negmerge="NegMerge")
+MODELS = figure("models", **{"negmerge-2": "2", "negmerge": "6", "uniform-2": "2", "uniform": "6"})
+HEATMAPS = figure("gradcam", "net", original="Original", negmerge="NegMerge")
+SIGNS = figure("signs", "net", uniform="Uniform Merge", negmerge="ours")
+SURVIVAL = figure("survival", negmerge="NegMerge", ties="TIES-Merging")
 
 
 def test_tradeoff_holds_every_point_of_every_line(draw, sweep_files):
-    _, data = draw(sweep_figure("tradeoff"), sweeps=sweep_files, selected=CHOSEN)
+    _, data = draw(TRADEOFF, sweeps=sweep_files, selected=CHOSEN)
     assert data.groupby(["series", "vector"]).size().to_dict() == {
         ("single", "m1"): 4,
         ("single", "m5"): 4,
@@ -38,30 +41,11 @@ def test_tradeoff_holds_every_point_of_every_line(draw, sweep_files):
 
 
 def test_spread_takes_the_lowest_forget_accuracy_that_keeps_the_control(draw, sweep_files):
-    _, data = draw(sweep_figure("spread"), sweeps=sweep_files, selected=CHOSEN)
+    _, data = draw(SPREAD, sweeps=sweep_files, selected=CHOSEN)
     # 95 % of 80 is 76, reached at coefficient 1 and missed at 1.5.
     found = {row["vector"]: (row["coefficient"], row["forget"]) for row in data.to_dict("records")}
     assert found == {"m1": (1.0, 40), "m5": (1.0, 45), "negmerge": (1.0, 30)}
     assert list(data["series"]) == ["single", "single", "negmerge"]
-
-
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "experiment,task,vector,coefficient\n"])
-def test_a_file_that_is_no_sweep_is_named(tmp_path, text):
-    path = tmp_path / "m1.csv"
-    path.write_text(text)
-    with pytest.raises(UserError, match=r"m1.csv: not a sweep"):
-        read_sweeps([path])
-
-
-METHODS = {"retrain": "Retrain", "original": "Original", "negmerge": "NegMerge"}
-GAP = {"kind": "gap", "title": "Gaps", "experiments": ["net"], "methods": METHODS, "tasks": []}
-MODELS = {
-    "kind": "models",
-    "title": "Pool size",
-    "experiments": ["a"],
-    "methods": {"negmerge-2": "2", "negmerge": "6", "uniform-2": "2", "uniform": "6"},
-    "tasks": [],
-}
 
 
 @pytest.fixture
@@ -74,25 +58,7 @@ def gaps():
         ("negmerge", 1): (86, 196, 156, 14.0),
         ("negmerge", 2): (78, 196, 156, 22.0),
     }
-    return [
-        classifier_score("net", f"trial{trial}", method, *values)
-        for (method, trial), values in numbers.items()
-    ]
-
-
-@pytest.fixture
-def merges():
-    counts = {
-        "uniform": (60, 6),
-        "negmerge": (40, 6),
-        "uniform-2": (90, 2),
-        "negmerge-2": (80, 2),
-    }
-    return [
-        score("a", task, method, forget, 150, models=models)
-        for task in ("letters", "digits")
-        for method, (forget, models) in counts.items()
-    ]
+    return [classifier_score("net", f"trial{n}", who, *of) for (who, n), of in numbers.items()]
 
 
 def percent(record):
@@ -110,36 +76,31 @@ def test_the_parts_of_a_trial_add_up_to_its_gap(draw, gaps):
     assert parts["negmerge", "trial1"] == pytest.approx(4.0)
 
 
+@pytest.fixture
+def merges():
+    counts = {
+        "uniform": (60, 6), "negmerge": (40, 6), "uniform-2": (90, 2), "negmerge-2": (80, 2),
+    }  # fmt: skip
+    return [
+        score("a", task, method, forget, 150, models=models)
+        for task in ("letters", "digits")
+        for method, (forget, models) in counts.items()
+    ]
+
+
 def test_a_line_of_models_has_a_point_for_each_size(draw, merges):
     picture, data = draw(MODELS, scores=merges)
     digits = data[data["task"] == "digits"]
     found = list(zip(digits["series"], digits["models"], digits["forget"], strict=True))
-    assert found == [
-        ("negmerge", 2, 40),
-        ("negmerge", 6, 20),
-        ("uniform", 2, 45),
-        ("uniform", 6, 30),
-    ]
+    negmerge, uniform = (
+        [("negmerge", 2, 40), ("negmerge", 6, 20)],
+        [("uniform", 2, 45), ("uniform", 6, 30)],
+    )
+    assert found == negmerge + uniform
     assert set(data["control"]) == {75}
     for axes, title in zip(picture.axes, ("a: digits", "a: letters"), strict=True):
         assert axes.get_title() == title
         assert [list(line.get_xdata()) for line in axes.lines] == [[2, 6], [2, 6]]
-
-
-HEATMAPS = {
-    "kind": "gradcam", "title": "Maps", "experiments": ["net"], "tasks": [],
-    "methods": {"original": "Original", "negmerge": "NegMerge"},
-}  # fmt: skip
-SIGNS = {
-    "kind": "signs", "title": "Signs", "experiments": ["net"], "tasks": [],
-    "methods": {"uniform": "Uniform Merge", "negmerge": "ours"},
-}  # fmt: skip
-RECORD = {
-    "experiment": "net", "task": "trial1", "tensor": "layer", "size": 2000, "agreeing": 500,
-    "places": [3, 700, 1600],
-    "points": {"a": [1.0, -2.0, 0.0], "b": [3.0, 4.0, 5.0]},
-    "merges": {"uniform": [2.0, 1.0, 2.5], "negmerge": [2.0, 0.0, 0.0]},
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -157,25 +118,28 @@ def heatmaps(tmp_path):
     return [tmp_path / "maps.safetensors"]
 
 
-def test_the_numbers_of_a_figure_are_those_of_all_maps(draw, heatmaps):
+def test_the_numbers_of_a_figure_are_those_of_all_maps(draw, heatmaps, tmp_path):
     _, data = draw(HEATMAPS, gradcam=heatmaps)
     assert len(data) == 2 * 3 * 2 * 2
-    (row,) = data[
-        (data["method"] == "negmerge") & (data["image"] == 0) & (data["row"] == 1)
-        & (data["column"] == 0)
-    ].to_dict("records")  # fmt: skip
-    assert row == {
-        "experiment": "net", "task": "trial1", "layer": "layer4", "image": 0, "class": "b",
-        "method": "negmerge", "label": "NegMerge", "probability": 0.0, "row": 1, "column": 0,
-        "value": 18.0,
+    row = data.set_index(["method", "image", "row", "column"]).loc[("negmerge", 0, 1, 0)]
+    assert row.to_dict() == {
+        "experiment": "net", "task": "trial1", "layer": "layer4", "class": "b",
+        "label": "NegMerge", "probability": 0.0, "value": 18.0,
     }  # fmt: skip
+    # Where the training of all models diverged.
+    state = {"images": torch.zeros(1, 3, 8, 8).byte(), "maps": torch.empty(0, 1, 1, 1)}
+    origin = {"experiment": "net", "task": "trial1", "layer": None, "methods": []}
+    origin |= {"places": [4], "classes": ["a"]}
+    write_state(tmp_path / "none", state | {"probability": torch.empty(0, 1)}, origin)
+    assert draw(HEATMAPS, gradcam=[tmp_path / "none"])[1].empty
 
 
-def test_other_files_are_no_maps(tmp_path):
-    path = tmp_path / "x.safetensors"
-    write_state(path, {"weight": torch.ones(2)}, {})
-    with pytest.raises(UserError, match=r"x\.safetensors: no heat maps .*; delete it and run aga"):
-        read_heatmaps(path)
+RECORD = {
+    "experiment": "net", "task": "trial1", "tensor": "layer", "size": 2000, "agreeing": 500,
+    "places": [3, 700, 1600],
+    "points": {"a": [1.0, -2.0, 0.0], "b": [3.0, 4.0, 5.0]},
+    "merges": {"uniform": [2.0, 1.0, 2.5], "negmerge": [2.0, 0.0, 0.0]},
+}  # fmt: skip
 
 
 def test_the_signs_of_points_and_merges(draw):
@@ -188,15 +152,8 @@ def test_the_signs_of_points_and_merges(draw):
     assert list(merged["value"]) == [2, 0, 0]
     assert set(merged["label"]) == {"ours"}
     (axes,) = picture.axes
-    rows = [label.get_text() for label in axes.get_yticklabels()]
-    assert rows == ["a", "b", "all signs agree", "Uniform Merge", "ours"]
     assert "25.0 % of its 2,000 coordinates; by chance 50 % = 2^(1 - 2)" in axes.get_title()
-
-
-SURVIVAL = {
-    "kind": "survival", "title": "x", "experiments": ["a"],
-    "methods": {"negmerge": "NegMerge", "ties": "TIES-Merging"},
-}  # fmt: skip
+    assert draw(SIGNS, signs=[RECORD | {"points": {}, "merges": {}}])[1].empty
 
 
 def treated(method, **survival):
@@ -223,34 +180,29 @@ def test_survival_holds_the_shares_of_each_form_and_none_of_a_model_that_is_the_
     assert texts == ["90.0", "nothing changed", "0.0", "nothing changed"]
 
 
-@pytest.mark.parametrize("ending", ["png", "pdf"])
-@pytest.mark.parametrize(
-    "kind", ["tradeoff", "spread", "gap", "models", "gradcam", "signs", "survival"]
-)
-def test_files_are_the_same_in_every_byte(
-    draw, sweep_files, gaps, merges, heatmaps, tmp_path, kind, ending
+@pytest.mark.parametrize("shown", [TRADEOFF, SPREAD, GAP, MODELS, HEATMAPS, SIGNS, SURVIVAL],
+                         ids=lambda one: one["kind"])  # fmt: skip
+def test_files_are_the_same_in_every_byte(draw, shown, request, tmp_path):
+    scores = {"gap": "gaps", "models": "merges"}
+    files = {"signs": {"signs": [RECORD]}, "survival": {"durability": TREATED}}.get(shown["kind"])
+    if shown["kind"] in scores:
+        files = {"scores": request.getfixturevalue(scores[shown["kind"]])}
+    elif shown["kind"] == "gradcam":
+        files = {"gradcam": request.getfixturevalue("heatmaps")}
+    elif files is None:
+        files = {"sweeps": request.getfixturevalue("sweep_files"), "selected": CHOSEN}
+    for ending in ("png", "pdf"):
+        for name in ("one", "two"):
+            save(draw(shown, **files)[0], tmp_path / f"{name}.{ending}")
+        one, two = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "two"))
+        assert one == two
+        assert b"CreationDate" not in one
+    assert imread(tmp_path / "one.png").std() > 0
+
+
+def test_what_a_figure_lacks_and_a_file_of_another_kind_are_named(
+    draw, gaps, sweep_files, tmp_path
 ):
-    sweeps = {"sweeps": sweep_files, "selected": CHOSEN}
-    figure, files = {
-        "tradeoff": (sweep_figure("tradeoff"), sweeps),
-        "spread": (sweep_figure("spread"), sweeps),
-        "gap": (GAP, {"scores": gaps}),
-        "models": (MODELS, {"scores": merges}),
-        "gradcam": (HEATMAPS, {"gradcam": heatmaps}),
-        "signs": (SIGNS, {"signs": [RECORD]}),
-        "survival": (SURVIVAL, {"durability": TREATED}),
-    }[kind]
-    for name in ("one", "two"):
-        picture, _ = draw(figure, **files)
-        save(picture, tmp_path / f"{name}.{ending}")
-    one, two = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("one", "two"))
-    assert one == two
-    assert b"CreationDate" not in one
-    if ending == "png":
-        assert imread(tmp_path / "one.png").std() > 0
-
-
-def test_what_a_figure_lacks_is_named(draw, gaps, sweep_files):
     with pytest.raises(
         UserError, match=r"unknown figure 'gaps'; did you mean 'gap'\? valid: gap, "
     ):
@@ -258,4 +210,12 @@ def test_what_a_figure_lacks_is_named(draw, gaps, sweep_files):
     with pytest.raises(UserError, match=r"unknown score 'net/trial2/negmerge'; did you mean"):
         draw(GAP, scores=gaps[:-1])
     with pytest.raises(UserError, match="a/digits: no method of the figure"):
-        draw(sweep_figure("spread", methods={}), sweeps=sweep_files, selected=[])
+        draw(figure("spread"), sweeps=sweep_files, selected=[])
+    path = tmp_path / "x"
+    for text in ("", "a,b\n1,2\n", "experiment,task,vector,coefficient\n"):
+        path.write_text(text)
+        with pytest.raises(UserError, match="x: not a sweep"):
+            read_sweeps([path])
+    write_state(path, {"weight": torch.ones(2)}, {})
+    with pytest.raises(UserError, match=r"x: no heat maps .*; delete it and run again"):
+        read_heatmaps(path)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from reporting_examples import cell, lay_out, means
+from reporting_examples import cell, lay_out, means, table
 
 from negmerge.evaluation.language import forget_quality, privleak, privleak_error
 from negmerge.evaluation.outcomes import Outcomes
@@ -25,27 +25,15 @@ LEVELS = {
 }
 
 
-def table(**changes):
-    column = {"label": "forget10", "experiments": ["llama"], "tasks": [], "published": None}
-    return {
-        "kind": "language",
-        "title": "What is known",
-        "rows": ROWS,
-        "columns": [column | {"criterion": None, "scenario": "language"}],
-        "note": None,
-    } | changes
+def language_table(rows):
+    column = {"label": "forget10", "experiments": ["llama"], "criterion": None}
+    return table(kind="language", rows=rows, column=column, scenario="language")
 
 
 def probabilities(method, role):
     """Probabilities of single answers around the level of a method."""
     noise = np.random.default_rng([len(method), len(role)]).uniform(-0.02, 0.02, N)
     return ((LEVELS[method][role == "retain"] + noise).clip(0, 1) / UNIT).round() * UNIT
-
-
-def outcomes(method):
-    arrays = {f"{role}_right": probabilities(method, role) for role in ("forget", "retain")}
-    place = ("llama", "forget10", method)
-    return Outcomes(place, dict.fromkeys(("forget", "retain"), 0), arrays, criterion_of(method))
 
 
 def criterion_of(method):
@@ -91,8 +79,16 @@ def record(method):
 
 
 def computed(rows=ROWS):
-    images = [outcomes(method) for method in rows]
-    return cells(table(rows=rows), [record(method) for method in rows], {}, images)
+    images = [
+        Outcomes(
+            ("llama", "forget10", method),
+            dict.fromkeys(("forget", "retain"), 0),
+            {f"{role}_right": probabilities(method, role) for role in ("forget", "retain")},
+            criterion=criterion_of(method),
+        )
+        for method in rows
+    ]
+    return cells(language_table(rows), [record(method) for method in rows], {}, images)
 
 
 def test_means_over_questions_have_their_standard_error():
@@ -118,22 +114,18 @@ def test_what_is_compared_with_retrain_is_computed_from_both_records():
         "quality": quality.log10, "distance": quality.distance, "privleak": privleak(0.30, 0.05),
         "auc_zlib": 80, "auc_reference": 50,
     }  # fmt: skip
-    for name, value in expected.items():
-        assert means(frame, name)["negmerge"] == pytest.approx(value, abs=1e-6)
-    for name in ("quality", "distance", "privleak"):
-        assert means(frame, name)["retrain"] == 0
+    found = {name: means(frame, name)["negmerge"] for name in expected}
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert not any(means(frame, name)["retrain"] for name in ("quality", "distance", "privleak"))
     error = cell(frame, "negmerge", "privleak")["standard_error"]
     assert error == pytest.approx(privleak_error(*sides), abs=1e-6)
-    notes = " ".join(lay_out(table(), frame).notes)
-    assert f"with {N}: 0.00, " in notes
-
-
-def test_without_retrain_they_are_not_known():
+    assert f"with {N}: 0.00, " in " ".join(lay_out(language_table(ROWS), frame).notes)
+    # Without Retrain they are not known.
     rows = {name: label for name, label in ROWS.items() if name != "retrain"}
     frame = computed(rows)
     assert pd.isna(means(frame, "quality")["negmerge"])
     assert not frame["metric"].eq(TO_FORGET).any()
-    text = markdown(lay_out(table(rows=rows), frame))
+    text = markdown(lay_out(language_table(rows), frame))
     assert "forget quality" not in text
     assert "privleak" not in text
 

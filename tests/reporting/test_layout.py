@@ -1,5 +1,5 @@
 import pytest
-from reporting_examples import PAPER, lay_out, published, score, table
+from reporting_examples import PAPER, lay_out, published, table
 
 from negmerge.reporting.cells import cells
 from negmerge.reporting.layout import latex, markdown, number
@@ -23,31 +23,24 @@ def test_markdown_holds_value_error_and_coefficient(scores):
     assert "control accuracy (%, higher is better)" in text
 
 
-def test_paper_stands_beside_with_the_difference(scores):
-    text = markdown(printed(scores, column={"published": published(), "tasks": ["digits"]}))
-    assert row(text, "NegMerge")[2] == "20.76 (-0.76)"
-    assert row(text, "Pre-trained")[2] == "NA"
-    assert "‡" not in text
+def test_paper_stands_beside_with_the_difference_where_that_can_be_compared(scores):
+    for comparable, cell in ((True, "20.76 (-0.76)"), (False, "20.76")):
+        column = {"published": published(comparable=comparable), "tasks": ["digits"]}
+        text = markdown(printed(scores, column=column))
+        assert row(text, "NegMerge")[2] == cell
+        assert row(text, "Pre-trained")[2] == "NA"
+        for part in ("paper ‡", "Model and data are not the paper's"):
+            assert (part in text) != comparable
 
 
-def test_paper_that_is_not_comparable_is_marked_and_has_no_difference(scores):
-    column = {"published": published(comparable=False), "tasks": ["digits"]}
-    text = markdown(printed(scores, column=column))
-    assert row(text, "NegMerge")[2] == "20.76"
-    assert "paper ‡" in text
-    assert "Model and data are not the paper's" in text
-
-
-@pytest.mark.parametrize(("source", "is_marked"), [("NOTE+ZSJSON", True), ("NB", False)])
-def test_a_cell_of_the_paper_that_is_second_hand_is_marked(scores, source, is_marked):
+def test_a_cell_of_the_paper_that_is_second_hand_is_marked(scores):
     definition = table(column={"published": published(), "tasks": ["digits"]})
-    found = cells(definition, scores, {"table1": PAPER["table1"].assign(source=source)})
-    text = markdown(lay_out(definition, found))
-    assert row(text, "NegMerge")[2] == (r"20.76 \* (-0.76)" if is_marked else "20.76 (-0.76)")
-    assert row(text, "Pre-trained")[2] == "NA"
-    assert ("second hand" in text) == is_marked
-    of_negmerge = found[found["method"].eq("negmerge") & found["paper"].notna()]
-    assert set(of_negmerge["paper_source"]) == {source}
+    for source, cell in (("NOTE+ZSJSON", r"20.76 \* (-0.76)"), ("NB", "20.76 (-0.76)")):
+        frame = cells(definition, scores, {"table1": PAPER["table1"].assign(source=source)})
+        text = markdown(lay_out(definition, frame))
+        assert row(text, "NegMerge")[2] == cell
+        assert ("second hand" in text) == (source != "NB")
+        assert set(frame["paper_source"].dropna()) == {source}
 
 
 FOOTNOTES = {
@@ -80,12 +73,17 @@ def test_notes_on_all_columns_stand_once(scores):
     assert len([note for note in notes if note.startswith("±: ")]) == 1
 
 
-def test_markup_in_labels_is_escaped():
-    rows = {"negmerge": "a|b <i>_x_"}
-    scores = [score("a", "digits", "negmerge", 1, 1)]
-    assert r"| a\|b \<i>\_x\_ |" in markdown(printed(scores, rows=rows))
-    assert r"\_x\_ & 0.50 $\pm$ 0.50" in latex(printed(scores, rows=rows, title="100 % & more"))
-    text = latex(printed(scores, rows=rows, title=r"100 % & \a{b}^#$~"))
+def test_markup_is_escaped_and_what_stands_between_backticks_is_code(scores):
+    column = {"label": "rule `re_tain`", "tasks": ["digits"]}
+    rows = {"negmerge": "a `b|c` <i>_x_"}
+    layout = printed(scores, column=column, rows=rows, title=r"100 % & \a{b}^#$~")
+    text = markdown(layout)
+    assert "| rule `re_tain` |" in text
+    # What holds a bar is no code.
+    assert "| a \\`b\\|c\\` \\<i>\\_x\\_ |" in text
+    text = latex(layout)
+    assert r"rule \texttt{re\_tain}" in text
+    assert r"\_x\_ & 20.00 $\pm$ 2.83" in text
     assert (
         r"\caption{100 \% \& \textbackslash{}a\{b\}\textasciicircum{}\#\$\textasciitilde{}}" in text
     )
@@ -108,12 +106,3 @@ def test_every_latex_row_has_as_many_cells_as_the_table_has_columns(scores):
 )
 def test_number(value, unit, text):
     assert number(value, unit) == text
-
-
-def test_what_stands_between_backticks_is_code_in_every_form(scores):
-    column = {"label": "rule `re_tain`", "tasks": ["digits"]}
-    found = printed(scores, column=column, rows={"negmerge": "a `b|c` d_e"})
-    assert "| rule `re_tain` |" in markdown(found)
-    # What holds a bar is none.
-    assert "| a \\`b\\|c\\` d\\_e |" in markdown(found)
-    assert r"rule \texttt{re\_tain}" in latex(found)

@@ -47,55 +47,46 @@ class Page(HTMLParser):
         self.texts.append(data.strip())
 
 
-@pytest.fixture
-def study():
-    experiment = {
-        "scenario": "zero-shot",
-        "model": "mini-clip",
-        "control": "fashion",
-        "tasks": ["digits", "letters"],
-        "pool": {"grid": {"m": [1, 5], "n": [1, 3]}, "recipe": {}, "points": {}},
-        "methods": {"pretrained": {}, "negmerge": {}},
-        "freeze": "attention",
-    }
-    return {
-        "title": "Forget <script>alert(1)</script>",
-        "seed": 0,
-        "experiments": {"a": experiment},
-        "tables": {"table1": table(), "table2": table(title="The second table")},
-        "figures": {
-            "figure1a": {
-                "kind": "tradeoff", "title": "Trade", "experiments": ["a"], "methods": {},
-            }
-        },
-    }  # fmt: skip
+EXPERIMENT = {
+    "scenario": "zero-shot", "model": "mini-clip", "control": "fashion", "freeze": "attention",
+    "tasks": ["digits", "letters"], "methods": {"pretrained": {}, "negmerge": {}},
+    "pool": {"grid": {"m": [1, 5], "n": [1, 3]}, "recipe": {}, "points": {}},
+}  # fmt: skip
+FIGURE = {"kind": "tradeoff", "title": "Trade", "experiments": ["a"], "methods": {}}
+STUDY = {
+    "title": "Forget <script>alert(1)</script>",
+    "seed": 0,
+    "experiments": {"a": EXPERIMENT},
+    "tables": {"table1": table(), "table2": table(title="The second table")},
+    "figures": {"figure1a": FIGURE},
+}
 
 
 @pytest.fixture
-def page(study, scores, tmp_path):
-    for name, definition in study["tables"].items():
-        write_cells(tmp_path / f"{name}.csv", cells(definition, scores, {}))
+def page(scores, tmp_path):
+    """A function that writes the report, without outcomes of single images or with them."""
     (tmp_path / "figure1a.png").write_bytes(PIXEL)
     choices = [
         choice("a", "digits", "negmerge", 1.5, 31.25, 77.0, upper_end=True),
         choice("a", "digits", "pretrained", 0.0, None, None, vector=None, control_baseline=None),
     ]
 
-    def write(**changes):
-        arguments = {
-            "name": "demo",
-            "study": study,
-            "pool_sizes": {"a": 4},
-            "tables": read_tables(study, [*tmp_path.glob("table*.csv"), tmp_path / "table1.md"]),
-            "files": {"table1": FILES},
-            "figures": [tmp_path / "figure1a.png"],
-            "selected": [
-                write_json(tmp_path / f"{one['method']}.json", [one]) for one in choices
-            ],
-            "benchmarks": [benchmark(tmp_path, "fine_tune/x.tsv", 61.5, "-", 321.0, 1, 50)],
-            "drawing": "<svg><title>the rules</title></svg>",
-        } | changes  # fmt: skip
-        return report(findings=findings(arguments["study"], arguments["tables"]), **arguments)
+    def write(images=()):
+        for name, definition in STUDY["tables"].items():
+            write_cells(tmp_path / f"{name}.csv", cells(definition, scores, {}, images))
+        tables = read_tables(STUDY, [*tmp_path.glob("table*.csv"), tmp_path / "table1.md"])
+        return report(
+            name="demo",
+            study=STUDY,
+            pool_sizes={"a": 4},
+            findings=findings(STUDY, tables),
+            tables=tables,
+            files={"table1": FILES},
+            figures=[tmp_path / "figure1a.png"],
+            selected=[write_json(tmp_path / f"{one['method']}.json", [one]) for one in choices],
+            benchmarks=[benchmark(tmp_path, "fine_tune/x.tsv", 61.5, "-", 321.0, 1, 50)],
+            drawing="<svg><title>the rules</title></svg>",
+        )
 
     return write
 
@@ -126,12 +117,8 @@ def test_report_holds_every_table_figure_and_choice(page):
     assert {"1.5", "†", "31.25"} <= set(texts)
 
 
-def test_findings_come_first_and_the_best_of_a_column_is_bold(page, study, scores, tmp_path):
-    name, definition = next(iter(study["tables"].items()))
-    write_cells(
-        tmp_path / f"{name}.csv", cells(definition, scores, {}, [outcomes(one) for one in scores])
-    )
-    text = page()
+def test_findings_come_first_and_the_best_of_a_column_is_bold(page, scores):
+    text = page([outcomes(one) for one in scores])
     assert text.index('id="found"') < text.index('id="tables"') < text.index('id="study"')
     assert "B/32: NegMerge, with forget accuracy 30.00 ± 2.24 %." in Page(text).texts
     assert "<b>30.00 ± 2.24</b>" in text
@@ -161,7 +148,6 @@ def test_every_row_of_every_table_of_a_study_has_files():
     assert set(files["table2"]) == rows
 
 
-def test_a_table_that_the_study_does_not_have_is_an_error(study, tmp_path):
-    (tmp_path / "table7.csv").write_text("")
+def test_a_table_that_the_study_does_not_have_is_an_error():
     with pytest.raises(UserError, match="unknown table 'table7'"):
-        read_tables(study, [tmp_path / "table7.csv"])
+        read_tables(STUDY, ["table7.csv"])

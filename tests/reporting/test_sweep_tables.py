@@ -1,27 +1,18 @@
 """Tables of kind `sweep`: a row for each coefficient, beside the paper's sweep."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from reporting_examples import lay_out, published, table
 
-from negmerge.reporting.cells import paper_cell, read_published
 from negmerge.reporting.records import MEAN
 from negmerge.reporting.tables.sweep import KIND
-from negmerge.selection import select_coefficient
 
-SHIPPED = Path(__file__).parents[2] / "config" / "published" / "cars_b32_sweep.csv"
-PAPER = {
-    "cars": pd.DataFrame(
-        {
-            "method": ["NegMerge", "NegMerge", "Other"],
-            "coefficient": ["0.5", "1", "0.5"],
-            "metric": ["forget", "control", "forget"],
-            "value": ["40.00", "NA", "1.00"],
-        }
-    )
-}
+ROWS = [
+    ("NegMerge", "0.5", "forget", "40.00"),
+    ("NegMerge", "1", "control", "NA"),
+    ("Other", "0.5", "forget", "1.00"),
+]
+PAPER = {"cars": pd.DataFrame(ROWS, columns=("method", "coefficient", "metric", "value"))}
 
 
 def sweep_table(rows=("negmerge",), **column):
@@ -40,16 +31,12 @@ def means(frame, metric):
     return dict(zip(chosen["row"], chosen["value"], strict=True))
 
 
-def test_each_coefficient_is_a_row(points):
+def test_each_coefficient_is_a_row_and_of_several_merges_says_whose(points):
     frame = KIND.cells(sweep_table(), points, {})
     assert means(frame, "forget") == {"0": 60, "0.5": 42, "1": 30, "1.5": 5}
     assert means(frame, "control") == {"0": 80, "0.5": 78, "1": 76, "1.5": 60}
     assert set(frame["images"].dropna()) == {100}
-
-
-def test_rows_of_several_merges_say_whose_they_are(points):
-    frame = KIND.cells(sweep_table(rows=("m1", "negmerge")), points, {})
-    forget = means(frame, "forget")
+    forget = means(KIND.cells(sweep_table(rows=("m1", "negmerge")), points, {}), "forget")
     assert list(forget)[:3] == ["0, single", "0, NegMerge", "0.5, single"]
     assert (forget["1.5, single"], forget["1.5, NegMerge"]) == (10, 5)
 
@@ -57,28 +44,15 @@ def test_rows_of_several_merges_say_whose_they_are(points):
 def test_the_papers_cell_is_that_of_the_merge_and_the_coefficient(points):
     cells = published(table="cars", where={})
     frame = KIND.cells(sweep_table(published=cells), points, PAPER)
-    found = frame[(frame["experiment"] == MEAN) & frame["paper"].notna()].to_dict("records")
-    assert [(row["row"], row["metric"], row["paper"]) for row in found] == [("0.5", "forget", 40)]
-    assert found[0]["difference"] == pytest.approx(2)
+    (row,) = frame[(frame["experiment"] == MEAN) & frame["paper"].notna()].to_dict("records")
+    assert (row["row"], row["metric"], row["paper"]) == ("0.5", "forget", 40)
+    assert row["difference"] == pytest.approx(2)
 
 
 def test_a_column_without_a_coefficient_has_no_cell_there(points):
     fine = [point | {"experiment": "b"} for point in points if point["coefficient"] != 0.5]
     columns = [table()["columns"][0] | {"label": x, "experiments": [x]} for x in ("a", "b")]
     definition = sweep_table() | {"columns": columns}
-    frame = KIND.cells(definition, points + fine, {})
-    printed = lay_out(definition, frame)
+    printed = lay_out(definition, KIND.cells(definition, points + fine, {}))
     assert [row[0] for row in printed.rows] == ["0", "0.5", "1", "1.5"]
     assert printed.rows[1] == ["0.5", "42.00 ± 4.94", "78.00 ± 4.14", "NA", "NA"]
-
-
-def test_the_shipped_sweep_chooses_what_the_notebook_chose():
-    frames = read_published([SHIPPED])
-    grid = [number / 20 for number in range(21)]
-    where = published(table="cars_b32_sweep", where={"method": "NegMerge"}, row="coefficient")
-    forget, control = (
-        [paper_cell(frames, where, f"{value:.10g}", metric)[0] for value in grid]
-        for metric in ("forget", "control")
-    )
-    assert None not in forget + control
-    assert select_coefficient(grid, forget, control, 66.66) == 0.9

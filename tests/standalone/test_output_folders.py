@@ -1,9 +1,12 @@
 """What lies in an output's folder beside its numbers."""
 
 import json
+from typing import ClassVar
 
 import pytest
 import torch
+from huggingface_hub import RepoUrl
+from huggingface_hub.errors import LocalTokenNotFoundError
 from model_folders import assert_same_bits, draw, read, save, save_pool, tuned
 from safetensors import safe_open
 
@@ -11,6 +14,7 @@ import negmerge
 from negmerge import __version__
 from negmerge.errors import UserError
 from negmerge.merging import merge
+from negmerge.standalone import folder
 from negmerge.vectors import apply, in_vector, task_vector
 
 
@@ -85,20 +89,15 @@ def test_the_configuration_names_the_new_dtype(tmp_path):
     assert half == same | {"dtype": "bfloat16", "text_config": {"torch_dtype": "bfloat16"}}
 
 
-@pytest.mark.parametrize(
-    ("given", "written"),
-    [
-        ("pytorch_model.bin", "model.safetensors"),
-        ("open_clip_pytorch_model.bin", "open_clip_model.safetensors"),
-    ],
-)
-def test_the_weights_are_called_as_the_client_looks_for_them(tmp_path, given, written):
+def test_the_weights_are_called_as_the_client_looks_for_them(tmp_path):
     states, folders = save_pool(tmp_path, count=2)
-    for folder, state in zip(folders, states, strict=True):
-        (folder / "model.safetensors").unlink()
-        torch.save(state, folder / given)
-    unlearn(folders, tmp_path / "out")
+    for place, state in zip(folders, states, strict=True):
+        (place / "model.safetensors").unlink()
+        torch.save(state, place / "open_clip_pytorch_model.bin")
+    # open_clip reads no shards.
+    unlearn(folders, tmp_path / "out", max_shard_size="0.1KB")
     vector = merge("negmerge", [task_vector(states[0], state) for state in states[1:]])
+    written = "open_clip_model.safetensors"
     assert_same_bits(read(tmp_path / "out" / written), apply(states[0], vector, -0.9))
     assert names(tmp_path / "out") == {written, "config.json", "README.md", "negmerge.json"}
 
@@ -110,7 +109,7 @@ def test_the_card_tells_how_it_was_made(tmp_path):
     report = unlearn(folders, tmp_path / "out", command="negmerge unlearn base ...")
     card = (tmp_path / "out" / "README.md").read_text()
     assert card.startswith(
-        "---\nbase_model: org/model-7b\nlicense: mit\nlibrary_name: transformers\n"
+        "---\nbase_model: org/model-7b\nlanguage:\n- en\nlicense: mit\n"
         "pipeline_tag: text-generation\ntags:\n- negmerge\n- machine-unlearning\n- merge\n---\n"
     )
     for text in (
@@ -126,23 +125,71 @@ def test_the_card_tells_how_it_was_made(tmp_path):
     with pytest.raises(UserError, match="'5 apples' of a shard"):
         unlearn(folders, tmp_path / "other", max_shard_size="5 apples")
     save(draw(0), tmp_path / "local", _name_or_path="./local/model")
+    (tmp_path / "local" / "README.md").write_text("---\nlicense: [mit\n---\n")
     unlearn([tmp_path / "local", *folders[1:]], tmp_path / "no-hub")
-    assert "base_model" not in (tmp_path / "no-hub" / "README.md").read_text()
+    assert (tmp_path / "no-hub" / "README.md").read_text().startswith("---\ntags:\n")
+
+
+class Hub:
+    """Takes the place of the hub."""
+
+    calls: ClassVar = []
+    token = "given"
+
+    def whoami(self):
+        if not self.token:
+            raise LocalTokenNotFoundError("Token is required, but no token found.\nMore lines.")
+
+    def create_repo(self, repository, **options):
+        self.calls.append((repository, options))
+        return RepoUrl(f"https://huggingface.co/{repository}")
+
+    def upload_folder(self, repo_id, folder_path, commit_message):
+        self.calls.append((repo_id, names(folder_path)))
+
+
+def test_a_folder_is_uploaded(tmp_path, monkeypatch):
+    _, folders = save_pool(tmp_path)
+    monkeypatch.setattr(folder, "HfApi", Hub)
+    lines = []
+    unlearn(folders, tmp_path / "out", push_to="org/name", tell=lines.append)
+    assert Hub.calls == [
+        ("org/name", {"private": True, "exist_ok": True}),
+        ("org/name", names(tmp_path / "out")),
+    ]
+    assert lines == [f"{tmp_path / 'out'}: is at https://huggingface.co/org/name"]
+
+
+@pytest.mark.parametrize(
+    ("repository", "message"),
+    [
+        ("org/name", "--push-to org/name: the hub does not take it: Token is required, but no "),
+        ("org/na me", "--push-to org/na me: the hub does not take it: Repo id must"),
+    ],
+)
+def test_what_cannot_be_uploaded_is_known_before(tmp_path, monkeypatch, repository, message):
+    _, folders = save_pool(tmp_path)
+    monkeypatch.setattr(folder, "HfApi", Hub)
+    monkeypatch.setattr(Hub, "token", None)
+    with pytest.raises(UserError) as caught:
+        unlearn(folders, tmp_path / "out", push_to=repository)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def head_of(state):
     return state | {"lm_head.weight": state["embed_tokens.weight"].clone()}
 
 
-@pytest.mark.parametrize("method", ["negmerge", "dare"])
 @pytest.mark.parametrize("lacks", [None, "lm_head.weight", "embed_tokens.weight"])
-def test_tied_tensors_stay_tied(tmp_path, method, lacks):
+def test_tied_tensors_stay_tied(tmp_path, lacks):
     base = head_of(draw(0))
     pool = [head_of(tuned(draw(0), seed)) for seed in (1, 2)]
     if lacks:
         del pool[1][lacks]
     folders = [save(s, tmp_path / f"m{n}") for n, s in enumerate((base, *pool))]
-    report = unlearn(folders, tmp_path / "out", method=method, max_shard_size="100B")
+    report = unlearn(folders, tmp_path / "out", method="dare", max_shard_size="0.1KB")
     found = read(tmp_path / "out")
     assert found.keys() == base.keys()
     assert torch.equal(found["lm_head.weight"], found["embed_tokens.weight"])
@@ -184,6 +231,6 @@ def test_a_head_that_the_base_does_not_store_is_left_out_if_it_is_tied(tmp_path)
     folders = [save(s, tmp_path / f"m{n}") for n, s in enumerate((base, *pool))]
     report = unlearn(folders, tmp_path / "out")
     assert read(tmp_path / "out").keys() == base.keys()
-    for folder, note in zip(folders[1:], report["notes"], strict=True):
-        assert note.startswith(f"{folder / 'model.safetensors'}: ")
+    for place, note in zip(folders[1:], report["notes"], strict=True):
+        assert note.startswith(f"{place / 'model.safetensors'}: ")
         assert note.endswith("left out: lm_head.weight")

@@ -55,7 +55,7 @@ def test_it_is_the_base_less_the_merged_vector(
         method=method,
         coefficient=coefficient,
         dtype=output,
-        max_shard_size="150B" if shards else "5GB",
+        max_shard_size="0.15KB" if shards else "5GB",
         threads=threads,
         block_numbers=numbers,
     )
@@ -102,7 +102,7 @@ def test_rounding_that_takes_changes_back_is_counted_and_told(tmp_path):
     places = [tmp_path / f"{number}.safetensors" for number in range(2)]
     for place, state in zip(places, pool, strict=True):
         save_file(state, place)
-    said = []
+    lines = []
     report = negmerge.unlearn(
         tmp_path / "base.safetensors",
         places,
@@ -110,12 +110,12 @@ def test_rounding_that_takes_changes_back_is_counted_and_told(tmp_path):
         method="masked-single",
         single=1,
         coefficient=1,
-        tell=said.append,
+        tell=lines.append,
     )
     assert read(tmp_path / "out.safetensors")["w"].tolist() == [1, 1, 0.5, 1]
     assert (report["kept"], report["lost_to_rounding"]) == (3, 2)
-    assert said == report["notes"]
-    assert said[0].startswith(f"{tmp_path / 'out.safetensors'}: 2 of 3 changes (66.67 %) are lost")
+    assert lines == report["notes"]
+    assert lines[0].startswith(f"{tmp_path / 'out.safetensors'}: 2 of 3 changes (66.67 %) are lost")
 
 
 def test_numbers_too_large_for_the_dtype_are_refused(tmp_path):
@@ -139,9 +139,8 @@ def test_a_file_gives_a_file_with_the_report(tmp_path):
     assert metadata["format"] == "pt"
     assert json.loads(metadata["negmerge"]) == report
     known = Checksums([open_state(file) for file in files]).known()
-    assert [one["files"][0]["blake3"] for one in (report["base"], *report["pool"])] == [
-        known[file] for file in files
-    ]
+    digests = [state["files"][0]["blake3"] for state in (report["base"], *report["pool"])]
+    assert digests == [known[file] for file in files]
 
 
 @pytest.mark.parametrize("dtype", [None, "bfloat16"])

@@ -4,6 +4,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from negmerge.errors import UserError, hide_secrets
@@ -11,15 +12,15 @@ from negmerge.errors import UserError, hide_secrets
 # How safetensors files and those of torch begin: in transformers and timm, open_clip, diffusers.
 STEMS = ("model", "open_clip_model", "diffusion_pytorch_model")
 TORCH = ("pytorch_model", "open_clip_pytorch_model", "diffusion_pytorch_model")
-SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".th", ".ckpt", ".pth.tar")
+SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".th", ".ckpt", ".pth.tar", ".gguf")
 # What trainings leave beside the weights, under the same suffixes.
 BESIDE = re.compile(r"(adapter_model|optim|random_states|rng_state|scal|sched|training_args)")
-ENDS = ("", ".index.json")
+INDEX = ".index.json"
 SHARD = re.compile(r"-\d+-of-\d+\.\w+$")
 ADAPTER = "adapter_config.json"
 # The files that may hold a model, by library, in the order in which it looks for them.
 LAYOUTS = [
-    [f"{name}{end}" for name in (f"{safe}.safetensors", f"{torch}.bin") for end in ENDS]
+    [f"{name}{end}" for name in (f"{safe}.safetensors", f"{torch}.bin") for end in ("", INDEX)]
     for safe, torch in zip(STEMS, TORCH, strict=True)
 ]
 # How many names a line lists.
@@ -37,37 +38,22 @@ MODULE = re.compile(r"\d+_\w+/[^/]*")
 
 def weights(folder: Path) -> Path:
     """Find the file or index with the weights of a folder."""
-    if models := _models(folder):
-        if len(models) > 1:
-            raise UserError(f"{folder}: holds several models, name one of {listed(models)}")
+    held = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    models = _models(folder)
+    if len(models) == 1:
         return folder / models[0]
-    held = _visible(folder)
+    if models:
+        raise UserError(f"{folder}: holds several models, name one of {listed(models)}")
     if ADAPTER in held:
         raise UserError(f"{folder}: an adapter ({ADAPTER}), expected the weights of a whole model")
     if shards := [name for name in held if SHARD.search(name) and name.endswith(SUFFIXES)]:
-        index = SHARD.sub(f"{Path(shards[0]).suffix}.index.json", shards[0])
+        if shards[0].endswith(".gguf"):
+            raise UserError(f"{folder}: holds parts of a GGUF file, such as {shards[0]}; join them")
+        index = SHARD.sub(f"{Path(shards[0]).suffix}{INDEX}", shards[0])
         raise UserError(f"{folder}: holds {shards[0]}, but not the index of its shards, {index}")
-    parts = [name for name in held if (folder / name).is_dir() and _models(folder / name)]
-    if parts:
+    if parts := [name for name in held if (folder / name).is_dir() and _models(folder / name)]:
         raise UserError(f"{folder}: holds no weights itself, name one of {listed(parts)} in it")
     raise UserError(f"{folder}: holds no weights; found {listed(held)}")
-
-
-def missing(path: Path) -> UserError:
-    """Return the error of a path that is not there, with the names that are most like it."""
-    lost, folder = path, path.parent
-    while not folder.exists():
-        lost, folder = folder, folder.parent
-    if not folder.is_dir():
-        return UserError(f"{path}: no such file or folder; {folder} is a file")
-    held = _visible(folder)
-    near = difflib.get_close_matches(lost.name, held, LISTED, 0.5) or held
-    where = "here" if folder == Path() else f"in {folder}"
-    return UserError(f"{path}: no such file or folder; found {where}: {listed(near)}")
-
-
-def _visible(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _models(folder: Path) -> list[str]:
@@ -77,10 +63,23 @@ def _models(folder: Path) -> list[str]:
     loose = (
         name
         for name in sorted(held)
-        if name.endswith(tuple(f"{end}.index.json" for end in SUFFIXES))
-        or (name.endswith(SUFFIXES) and not BESIDE.match(name) and not SHARD.search(name))
+        if name.removesuffix(INDEX).endswith(SUFFIXES)
+        and (name.endswith(INDEX) or not (BESIDE.match(name) or SHARD.search(name)))
     )
     return [name for name in known if name] or list(loose)
+
+
+def missing(path: Path) -> UserError:
+    """Return the error of a path that is not there, with the names that are most like it."""
+    lost, folder = path, path.parent
+    while not folder.exists():
+        lost, folder = folder, folder.parent
+    if not folder.is_dir():
+        return UserError(f"{path}: no such file or folder; {folder} is a file")
+    held = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    near = difflib.get_close_matches(lost.name, held, LISTED, 0.5) or held
+    where = "here" if folder == Path() else f"in {folder}"
+    return UserError(f"{path}: no such file or folder; found {where}: {listed(near)}")
 
 
 def listed(names: Sequence[str]) -> str:
@@ -109,25 +108,16 @@ def locate(place: str | Path) -> Path:
 
 def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
     """Find or fetch a model in the hub's cache."""
-    try:
-        import huggingface_hub as hub
-    except ImportError:
-        raise UserError(
-            f"{repository}: no such file or folder, and models of the hub need the package "
-            "huggingface_hub: pip install 'negmerge[hub]'"
-        ) from None
-    download = hub.snapshot_download
+    import huggingface_hub as hub  # which takes a while to load
+
     hide_secrets("huggingface_hub")
+    with suppress(Exception):  # the library has many errors for what it does not find
+        cached = hub.snapshot_download(repository, revision=revision, local_files_only=True)
+        if _is_whole(Path(cached, inside)):
+            return Path(cached, inside)
     try:
-        cached = Path(download(repository, revision=revision, local_files_only=True))
-        if _is_whole(cached / inside):
-            return cached / inside
-    except Exception:  # the library has many errors for what it does not find
-        pass
-    try:
-        names = hub.list_repo_files(repository, revision=revision)
-        files = wanted(names, inside, repository)
-        folder = download(repository, revision=revision, allow_patterns=files)
+        files = wanted(hub.list_repo_files(repository, revision=revision), inside, repository)
+        folder = hub.snapshot_download(repository, revision=revision, allow_patterns=files)
     except UserError:
         raise
     except Exception as error:
@@ -136,7 +126,7 @@ def _snapshot(repository: str, revision: str | None, inside: str) -> Path:
             f"{repository}: not whole in the hub's cache, and the hub does not give it "
             f"({type(error).__name__}); fetch it by `hf download {repository}{at}`"
         ) from error
-    return Path(folder) / inside
+    return Path(folder, inside)
 
 
 def wanted(names: Iterable[str], inside: str, repository: str) -> list[str]:
@@ -154,8 +144,10 @@ def wanted(names: Iterable[str], inside: str, repository: str) -> list[str]:
     safe = [name for name in top if name.endswith(SUFFIXES[0])]
     # Some have the weights a second time, in the form of their authors.
     known = [name for name in safe if name.rpartition("/")[2].startswith(STEMS)]
-    small = [name for name in held if SMALL.fullmatch(name)]
-    return [f"{start}{name}" for name in [*(known or safe or top), *small]]
+    chosen = known or safe or top
+    if len(chosen) > 1 and all(name.endswith(".gguf") for name in chosen):
+        raise UserError(f"{repository}: holds several models, name one of {listed(chosen)}")
+    return [f"{start}{name}" for name in (*chosen, *filter(SMALL.fullmatch, held))]
 
 
 def _is_whole(place: Path) -> bool:
@@ -163,7 +155,6 @@ def _is_whole(place: Path) -> bool:
     if place.is_file():
         return True
     files = {path.name for path in place.rglob("*") if path.is_file()}
-    for index in place.glob("*.index.json"):
-        if not set(json.loads(index.read_text())["weight_map"].values()) <= files:
-            return False
-    return any(name.endswith(SUFFIXES) for name in files)
+    indices = [json.loads(index.read_text())["weight_map"] for index in place.glob(f"*{INDEX}")]
+    named = {file for places in indices for file in places.values()}
+    return named <= files and any(name.endswith(SUFFIXES) for name in files)

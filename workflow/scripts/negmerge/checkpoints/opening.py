@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from negmerge.checkpoints.gguf import GgufFile
 from negmerge.checkpoints.hub import listed, locate, weights
 from negmerge.checkpoints.states import StateFile, StoredState
 from negmerge.checkpoints.torch_files import TorchFile
@@ -17,7 +18,6 @@ from negmerge.files import read_json
 FOREIGN = (
     (b"version https://git-lfs", "a Git LFS pointer in place of the weights", "run `git lfs pull`"),
     (b"<", "a web page in place of the weights", "download the file itself"),
-    (b"GGUF", "a GGUF file of llama.cpp", "give the model that it was made from"),
     (b"\x89HDF", "an HDF5 file of Keras", "give it as safetensors"),
     (b"\x93NUMPY", "an array of NumPy", "give the model as safetensors"),
     (b"\x1f\x8b", "a file packed by gzip", "unpack it"),
@@ -37,8 +37,30 @@ SCALES = {"scales": "MLX", "weight_scale": "float8 or int8 with scales"}
 ADVICE = "expected weights of 16 to 64 bits: give the model that was quantised"
 
 
+def open_state(place: str | Path, key: str | None = None) -> StoredState:
+    """Open a state, recognised by what it is.
+
+    `place` is a safetensors file, a file of `torch.save`, a GGUF file, an index of shards of the
+    first two, a folder of transformers, timm, open_clip or diffusers with one of these, or
+    `org/name@revision` of the hub; `key` is the place of the state, such as `ema`, in a training
+    checkpoint that holds several.
+    """
+    try:
+        path = locate(place)
+        file = weights(path) if path.is_dir() else path
+        is_index = file.suffix == ".json"
+        state = Shards(file) if is_index else open_file(file, key)
+    except OSError as error:
+        raise UserError(f"{error.filename or place}: cannot be read: {error.strerror}") from error
+    if not isinstance(state, GgufFile):
+        _refuse_quantised(
+            state, file.with_name("config.json") if file != path or is_index else None
+        )
+    return state
+
+
 def open_file(path: Path, key: str | None = None) -> StoredState:
-    """Open a safetensors file or a file of `torch.save`, whatever it is called."""
+    """Open a file of weights, whatever it is called."""
     with open(path, "rb") as stream:
         start = stream.read(64)
     if not start:
@@ -46,6 +68,8 @@ def open_file(path: Path, key: str | None = None) -> StoredState:
     # The header of a safetensors file, after its length in eight bytes.
     if start[8:9] == b"{":
         return StateFile(path)
+    if start.startswith(b"GGUF"):
+        return GgufFile(path)
     for begin, kind, advice in FOREIGN:
         if start.lstrip().startswith(begin):
             raise UserError(f"{path}: {kind}; {advice}")
@@ -57,9 +81,8 @@ def open_file(path: Path, key: str | None = None) -> StoredState:
     return TorchFile(path, key)
 
 
-def refuse_quantised(state: StoredState, folder: Path | None) -> None:
+def _refuse_quantised(state: StoredState, config: Path | None) -> None:
     """Check that a state's weights are numbers as they are used."""
-    config = folder / "config.json" if folder else None
     if config and config.is_file():
         keys = read_json(config)
         for key in ("quantization_config", "quantization"):
@@ -79,79 +102,46 @@ def refuse_quantised(state: StoredState, folder: Path | None) -> None:
 
 
 def _is_packed(state: StoredState, name: str) -> bool:
-    """Whether a tensor, if there is one of this name, has 8 bits or whole numbers."""
-    try:
-        dtype = state.dtype(name)
-    except UserError:
-        return True
-    except KeyError:
+    """Whether a tensor, if there is one of this name, has 8 bits or whole or unknown numbers."""
+    if name not in state.layouts:
         return False
+    dtype = state.layouts[name].dtype
+    if not isinstance(dtype, torch.dtype):
+        return True
     return dtype != torch.bool and (dtype.itemsize == 1 or not dtype.is_floating_point)
 
 
 class Shards(StoredState):
     """A state in several files with an index, as the Hugging Face hub stores them."""
 
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
-        places = _places(self.path)
-        opened = {file: open_file(self.path.with_name(file)) for file in sorted({*places.values()})}
-        held = {file: set(shard.names) for file, shard in opened.items()}
+    def __init__(self, path: Path):
+        try:
+            places = {
+                n: str(file) for n, file in json.loads(path.read_text())["weight_map"].items()
+            }
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+            raise UserError(f"{path}: not an index of shards ({error!r})") from error
+        files, beside = sorted(set(places.values())), os.listdir(path.parent)
+        for file in files:
+            if file not in beside:
+                raise UserError(f"{path}: its shard {file!r} is not beside it")
+        opened = {file: open_file(path.with_name(file)) for file in files}
         for name, file in places.items():
-            if name not in held[file]:
+            if name not in opened[file].layouts:
                 raise UserError(
                     f"{opened[file].path}: tensor {name!r} is missing, the index puts it here"
                 )
         self._shards = {name: opened[file] for name, file in places.items()}
-        self.names = sorted(places)
-        self.metadata = {}
-        self.files = [shard.path for shard in opened.values()]
-        if left := sorted(set().union(*held.values()) - set(places)):
+        layouts = {name: shard.layouts[name] for name, shard in self._shards.items()}
+        super().__init__(path, layouts, [shard.path for shard in opened.values()])
+        held = {name for shard in opened.values() for name in shard.names}
+        if left := sorted(held - set(places)):
             self.notes = [f"{path}: leaves out what its shards hold: {listed(left)}"]
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """See `StoredState`."""
-        return self._shards[name].shape(name)
-
-    def dtype(self, name: str) -> torch.dtype:
-        """See `StoredState`."""
-        return self._shards[name].dtype(name)
-
     def numbers(self, name: str, start: int, stop: int) -> Tensor:
-        """See `StoredState`."""
+        """Return the numbers start..stop of a flattened tensor, as they are stored."""
         return self._shards[name].numbers(name, start, stop)
 
     def place(self, name: str) -> tuple[Path, int] | None:
-        """See `StoredState`."""
+        """Return the file and the byte where a tensor's numbers start; None if that is unknown."""
         return self._shards[name].place(name)
-
-
-def _places(index: Path) -> dict[str, str]:
-    """Read which tensor is in which file beside an index."""
-    try:
-        places = json.loads(index.read_text())["weight_map"]
-        files = {name: str(file) for name, file in places.items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise UserError(f"{index}: not an index of shards ({error!r})") from error
-    held = os.listdir(index.parent)
-    for file in files.values():
-        if file not in held:
-            raise UserError(f"{index}: its shard {file!r} is not beside it")
-    return files
-
-
-def open_state(place: str | Path, key: str | None = None) -> StoredState:
-    """Open a state, recognised by what it is.
-
-    `place` is a safetensors file, a file of `torch.save`, an index of shards of either, a folder of
-    transformers, timm, open_clip or diffusers with one of these, or `org/name@revision` of the hub;
-    `key` is the place of the state, such as `ema`, in a training checkpoint that holds several.
-    """
-    try:
-        path = locate(place)
-        file = weights(path) if path.is_dir() else path
-        state = Shards(file) if file.suffix == ".json" else open_file(file, key)
-    except OSError as error:
-        raise UserError(f"{error.filename or place}: cannot be read: {error.strerror}") from error
-    refuse_quantised(state, file.parent if file != path or file.suffix == ".json" else None)
-    return state

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -29,6 +30,7 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
+CODES = {dtype: code for code, dtype in DTYPES.items()}
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -61,6 +63,19 @@ def require_same_tensors(
             )
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The dtype and shape of a tensor."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of its numbers."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
 class StoredState:
     """A state on disk; its names are sorted."""
 
@@ -72,6 +87,16 @@ class StoredState:
     # Lines that tell the user what was done to open it, beyond the obvious.
     notes: Sequence[str] = ()
 
+    def __init__(
+        self,
+        path: str | Path,
+        layouts: Mapping[str, Layout],
+        files: Sequence[Path] = (),
+        metadata: Mapping[str, str] | None = None,
+    ):
+        self.path, self.layouts, self.names = Path(path), layouts, sorted(layouts)
+        self.files, self.metadata = list(files) or [self.path], dict(metadata or {})
+
     @cached_property
     def _flat(self) -> dict[str, Tensor]:
         """The tensors that were read, flattened."""
@@ -79,11 +104,16 @@ class StoredState:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of one tensor, without reading it."""
-        raise NotImplementedError
+        return self.layouts[name].shape
 
     def dtype(self, name: str) -> torch.dtype:
         """Return the dtype of one tensor, without reading it."""
-        raise NotImplementedError
+        dtype = self.layouts[name].dtype
+        if dtype not in CODES:
+            raise UserError(
+                f"{self.path}: tensor {name!r} has dtype {dtype}, which is not supported"
+            )
+        return dtype
 
     def numbers(self, name: str, start: int, stop: int) -> Tensor:
         """Return the numbers start..stop of a flattened tensor, as they are stored.
@@ -118,10 +148,9 @@ class StoredState:
 
 
 class StateFile(StoredState):
-    """A safetensors file."""
+    """A safetensors file, mapped."""
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
         try:
             # This checks the header against the size of the file, so that no offset can lie.
             with safe_open(str(path), framework="pt"), open(path, "rb") as stream:
@@ -134,10 +163,13 @@ class StateFile(StoredState):
                 f"{path}: not a whole safetensors file ({error}); delete it, and make or fetch it "
                 "again"
             ) from error
-        self.files = [self.path]
-        self.metadata = header.pop("__metadata__", None) or {}
-        self.names = sorted(header)
-        self._header, self._begin = header, 8 + length
+        metadata = header.pop("__metadata__", None)
+        layouts = {
+            name: Layout(DTYPES.get(entry["dtype"], entry["dtype"]), tuple(entry["shape"]))
+            for name, entry in header.items()
+        }
+        super().__init__(path, layouts, metadata=metadata)
+        self._begins = {n: 8 + length + entry["data_offsets"][0] for n, entry in header.items()}
 
     @cached_property
     def _bytes(self) -> Tensor:
@@ -147,26 +179,13 @@ class StateFile(StoredState):
             str(self.path), shared=False, size=self.path.stat().st_size, dtype=torch.uint8
         )
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """See `StoredState`."""
-        return tuple(self._header[name]["shape"])
-
-    def dtype(self, name: str) -> torch.dtype:
-        """See `StoredState`."""
-        code = self._header[name]["dtype"]
-        if code not in DTYPES:
-            raise UserError(
-                f"{self.path}: tensor {name!r} has dtype {code}, which is not supported"
-            )
-        return DTYPES[code]
-
     def place(self, name: str) -> tuple[Path, int]:
-        """See `StoredState`."""
-        return self.path, self._begin + self._header[name]["data_offsets"][0]
+        """Return the file and the byte where a tensor's numbers start."""
+        return self.path, self._begins[name]
 
     def _flattened(self, name: str) -> Tensor:
         """Return a whole tensor in the mapped file."""
-        count, begin, dtype = math.prod(self.shape(name)), self.place(name)[1], self.dtype(name)
+        count, begin, dtype = math.prod(self.shape(name)), self._begins[name], self.dtype(name)
         if not count:
             return torch.empty(0, dtype=dtype)
         # To touch a mapping beyond the end of its file would kill the process.

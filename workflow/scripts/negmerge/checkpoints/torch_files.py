@@ -4,12 +4,11 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.states import DTYPES, StoredState
+from negmerge.checkpoints.states import Layout, StoredState
 from negmerge.errors import UserError, unknown
 
 # Wrappers of a module that put a word before all its names: DataParallel and torch.compile.
@@ -20,12 +19,14 @@ WHOLE = "."
 OPTIMISER = "optim"
 # States lie at most this deep: a file that lies may hold itself.
 DEPTH = 8
+# What trainings note beside the weights, and torch's safe loader does not know.
+NOTED = ("_codecs.encode", "argparse.Namespace", "datetime.", "numpy.", "pathlib.")
 
 
 class Stub:
     """An object without behaviour, which keeps the attributes that it is given."""
 
-    def __new__(cls, *ignored: object) -> "Stub":  # noqa: D102
+    def __new__(cls, *ignored: object) -> "Stub":
         return super().__new__(cls)
 
     def __setstate__(self, state: object) -> None:
@@ -33,32 +34,41 @@ class Stub:
             self.__dict__.update(state)
 
 
-def stub_class(place: str) -> type[Stub]:
-    """Return a class that torch's safe loader takes for `module.name`, which a pickle names."""
-    module, _, name = place.rpartition(".")
-    return type(name, (Stub,), {"__module__": module})
+def load(path: str | Path, packages: tuple[str, ...] = NOTED) -> object:
+    """Read what `torch.save` has written: names, numbers and tensors, mapped if that can be.
+
+    torch's safe loader refuses every class that it does not know. A `Stub` takes the place of those
+    whose names begin with one of `packages`; a file that names any other is refused by that name.
+    """
+    mapped = zipfile.is_zipfile(path)
+    if mapped:
+        _require_archive(path)
+    # torch 2.5 does not yet build a `set` by itself.
+    known: list[type] = [set]
+    while True:
+        try:
+            with torch.serialization.safe_globals(known):
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        except Exception as error:  # torch raises many kinds for a file that is cut or lies
+            named = re.search(r"GLOBAL ([\w.]+)", str(error))
+            module, _, name = named[1].rpartition(".") if named else ("", "", "")
+            if named and named[1].startswith(packages) and module:
+                known.append(type(name, (Stub,), {"__module__": module}))
+                continue
+            if named:
+                advice = (
+                    "`negmerge convert` reads the files of NegMerge's authors"
+                    if module.startswith("src.")
+                    else "save the model's state_dict() instead"
+                )
+                line = f"holds the object {named[1]}, expected tensors by name; {advice}"
+            else:
+                text = re.split(r"\. |\n", str(error).strip())[0] or type(error).__name__
+                line = f"not a whole file of torch.save ({text}); fetch it again"
+            raise UserError(f"{path}: {line}") from error
 
 
-# What trainings note beside the weights, and torch's safe loader does not know.
-NOTED = [
-    stub_class(place)
-    for place in (
-        "_codecs.encode",
-        "argparse.Namespace",
-        "datetime.datetime",
-        "datetime.timedelta",
-        "numpy._core.multiarray.scalar",
-        "numpy.core.multiarray.scalar",
-        "numpy.dtype",
-        *(f"numpy.dtypes.{kind}DType" for kind in ("Bool", "Float32", "Float64", "Int32", "Int64")),
-        "pathlib.Path",
-        "pathlib.PosixPath",
-        "pathlib._local.PosixPath",
-    )
-]
-
-
-def require_archive(path: str | Path) -> None:
+def _require_archive(path: str | Path) -> None:
     """Check that a zip archive is one of `torch.save` whose numbers can be mapped."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
@@ -78,35 +88,21 @@ def require_archive(path: str | Path) -> None:
 class TorchFile(StoredState):
     """A file of `torch.save`: a state, or a training checkpoint with one inside.
 
-    Only names, numbers and tensors are read. The old format, from before torch 1.6, cannot be
-    mapped: such a file is read whole. Tensors whose numbers do not lie in their order are copied.
+    The old format, from before torch 1.6, cannot be mapped: such a file is read whole. Tensors
+    whose numbers do not lie in their order are copied.
     """
 
     def __init__(self, path: str | Path, key: str | None = None):
-        self.path = Path(path)
-        self.files = [self.path]
-        self.metadata = {}
-        self._tensors, self.notes = _find_state(_load(self.path), key, self.path)
-        self.names = sorted(self._tensors)
-        self._size = self.path.stat().st_size
+        self._tensors, self.notes = _find_state(load(path), key, path)
         for name, tensor in self._tensors.items():
             kind = "without numbers" if tensor.is_meta else tensor.layout
             if tensor.is_quantized or kind != torch.strided:
                 kind = "quantised" if tensor.is_quantized else kind
                 raise UserError(f"{path}: tensor {name!r} is {kind}, expected a plain array")
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """See `StoredState`."""
-        return tuple(self._tensors[name].shape)
-
-    def dtype(self, name: str) -> torch.dtype:
-        """See `StoredState`."""
-        dtype = self._tensors[name].dtype
-        if dtype not in DTYPES.values():
-            raise UserError(
-                f"{self.path}: tensor {name!r} has dtype {dtype}, which is not supported"
-            )
-        return dtype
+        super().__init__(
+            path, {n: Layout(t.dtype, tuple(t.shape)) for n, t in self._tensors.items()}
+        )
+        self._size = self.path.stat().st_size
 
     def _flattened(self, name: str) -> Tensor:
         self.dtype(name)
@@ -116,36 +112,8 @@ class TorchFile(StoredState):
         return self._tensors[name].detach().contiguous().view(-1)
 
 
-def _load(path: Path) -> object:
-    """Load what a file holds: names, numbers and tensors, mapped if that can be."""
-    mapped = zipfile.is_zipfile(path)
-    if mapped:
-        require_archive(path)
-    try:
-        with torch.serialization.safe_globals(NOTED):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except Exception as error:  # torch raises many kinds for a file that is cut or lies
-        _refuse(path, error)
-
-
-def _refuse(path: Path, error: Exception) -> NoReturn:
-    """Raise what torch found wrong, in one line."""
-    text = str(error)
-    if named := re.search(r"GLOBAL ([\w.]+)", text):
-        advice = (
-            "`negmerge convert` reads the files of NegMerge's authors"
-            if named[1].startswith("src.")
-            else "save the model's state_dict() instead"
-        )
-        raise UserError(
-            f"{path}: holds the object {named[1]}, expected tensors by name; {advice}"
-        ) from error
-    first = re.split(r"\. |\n", text.strip())[0] or type(error).__name__
-    raise UserError(f"{path}: not a whole file of torch.save ({first}); fetch it again") from error
-
-
 def _find_state(
-    content: object, key: str | None, path: Path
+    content: object, key: str | None, path: str | Path
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Find the state in what a file holds, and the lines that tell what was done to find it."""
     states: dict[str, Mapping] = {}
@@ -167,9 +135,8 @@ def _find_state(
     tensors, dropped = _tensors(state), ""
     rest = sorted(name for name in state if name not in tensors)
     for name in rest:
-        if isinstance(state[name], list | tuple | set) and any(
-            isinstance(value, Tensor) for value in state[name]
-        ):
+        values = state[name] if isinstance(state[name], list | tuple | set) else ()
+        if any(isinstance(value, Tensor) for value in values):
             raise UserError(f"{path}: entry {name!r} holds several tensors, expected one")
     while prefix := next((p for p in PREFIXES if all(n.startswith(p) for n in tensors)), ""):
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}

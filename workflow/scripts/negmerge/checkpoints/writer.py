@@ -5,19 +5,17 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from negmerge.checkpoints.states import DTYPES
+from negmerge.checkpoints.states import CODES, Layout
 from negmerge.errors import UserError
 
 # Decimal, as the hub's own splitter counts.
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 LARGEST = "5GB"
-CODES = {dtype: code for code, dtype in DTYPES.items()}
 # transformers 4 refuses files whose header does not say which library wrote them.
 FORMAT = {"format": "pt"}
 
@@ -25,19 +23,6 @@ FORMAT = {"format": "pt"}
 def header_metadata(report: Mapping) -> dict[str, str]:
     """Return the texts of a file's header that holds a report."""
     return FORMAT | {"negmerge": json.dumps(report, sort_keys=True)}
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The dtype and shape of a tensor that is to be written."""
-
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-
-    @property
-    def bytes(self) -> int:
-        """The bytes of its numbers."""
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class StateWriter:

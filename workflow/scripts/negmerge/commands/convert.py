@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Convert."""
-    from negmerge.released.converting import convert_files
+    from negmerge.checkpoints.released import convert_files
 
     records = convert_files(
         options.files, options.output, overwrite=options.force, progress=sys.stderr.isatty()

@@ -1,6 +1,7 @@
 """Merge a pool and subtract the result from its base."""
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -13,7 +14,7 @@ SUMMARY = "make a model forget what the models of a pool were fine-tuned on"
 EPILOG = (
     f"{arguments.METHODS}\n\n"
     "OUT is a folder that loads like BASE, if BASE is one, else a safetensors file. An\n"
-    "interrupted run leaves nothing at OUT; the same command goes on where it was.\n\n"
+    "interrupted run leaves nothing at OUT.\n\n"
     "CMD is run on the base and on a model for each coefficient; {model} in it becomes the place\n"
     "of the model. Its last line must be JSON with two numbers, larger where more is remembered:\n"
     '{"forget": 0.41, "control": 0.63}. Chosen is the lowest forget score that keeps the share\n'
@@ -21,10 +22,15 @@ EPILOG = (
     "words as a shell does, but no shell runs it: for a pipe, write \"sh -c '...'\".\n\n"
     "examples:\n"
     "  negmerge unlearn base/ pool/*/ -o unlearned/ --coefficient 0.9\n"
-    "  negmerge unlearn base/ pool/*/ -o unlearned/ --evaluate 'python my_eval.py {model}'"
+    "  negmerge unlearn base/ pool/*/ -o unlearned/ --evaluate 'python my_eval.py {model}'\n"
+    "  negmerge unlearn base/ pool/*/ -o unlearned/ --coefficient 0.9 --part 3/16"
 )
 # How CMD chooses a coefficient; what is not given is left to the library.
 EVALUATION = ("keep", "coefficients", "search", "timeout")
+PASSED_ON = (
+    *("method", "dtype", "include", "exclude", "vocabulary", "key", "adapter", "max_shard_size"),
+    *("push_to", "force", "threads", "device"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,13 +97,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="5GB",
         help="the largest file of weights in a folder; 5GB if none is given",
     )
+    parser.add_argument(
+        "--part",
+        metavar="I/N",
+        type=part,
+        help="write the I-th of N parts of OUT, such as 3/16; the last one that is written makes "
+        "OUT of all; 0/N takes the survey alone",
+    )
+    parser.add_argument(
+        "--survey",
+        metavar="FILE",
+        type=Path,
+        help="what a method such as ties must know of all models before the parts are made",
+    )
+    parser.add_argument(
+        "--push-to",
+        metavar="ORG/NAME",
+        help="upload OUT, a folder, to this repository of the hub, which is made private if it is "
+        "not there",
+    )
     arguments.add(parser, "--threads", "--device", *arguments.OUTPUT)
+
+
+def part(text: str) -> tuple[int, int]:
+    """Read I/N."""
+    numbers = re.fullmatch(r"(\d+)/(\d+)", text, re.ASCII)
+    if not numbers:
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N, such as 3/16")
+    return int(numbers[1]), int(numbers[2])
 
 
 def run(options: argparse.Namespace) -> None:
     """Unlearn."""
     given = {name: vars(options)[name] for name in EVALUATION if vars(options)[name] is not None}
     if options.evaluate is not None:
+        if options.part is not None or options.survey is not None:
+            raise UserError("--evaluate goes with neither --part nor --survey")
         from negmerge.standalone.evaluating import unlearn_by_evaluation
 
         act = partial(unlearn_by_evaluation, evaluate=options.evaluate, **given)
@@ -106,31 +141,36 @@ def run(options: argparse.Namespace) -> None:
     else:
         from negmerge.standalone.unlearning import unlearn
 
-        act = partial(unlearn, coefficient=options.coefficient, vector_only=options.vector_only)
+        act = partial(
+            unlearn,
+            coefficient=options.coefficient,
+            vector_only=options.vector_only,
+            part=options.part,
+            survey=options.survey,
+        )
     report = act(
         options.base,
         options.pool,
         options.output,
-        method=options.method,
-        dtype=options.dtype,
-        include=options.include,
-        exclude=options.exclude,
-        vocabulary=options.vocabulary,
-        key=options.key,
-        adapter=options.adapter,
-        max_shard_size=options.max_shard_size,
-        force=options.force,
-        threads=options.threads,
-        device=options.device,
+        **{name: vars(options)[name] for name in PASSED_ON},
         progress=sys.stderr.isatty(),
         tell=arguments.tell,
-        command=arguments.command_line(options),
+        # That of a single job, the same for all parts; a beginning of an option stands for it.
+        command=re.sub(r" --(pa|su)\w*[ =]('[^']*'|\S+)", "", arguments.command_line(options)),
         **arguments.method_options(options),
     )
     arguments.print_report(options, report, _lines(options.output, report))
 
 
 def _lines(output: Path, report: Mapping) -> Iterator[str]:
+    if "survey" in report:
+        yield f"{report['survey']}: holds the survey of {report['method']}"
+        return
+    if "missing" in report:
+        done, count = report["part"]
+        missing = ", ".join(map(str, report["missing"]))
+        yield f"{output}: part {done} of {count} is written; missing: {missing}"
+        return
     if "evaluation" in report:
         measured = {row["coefficient"]: row for row in report["evaluation"]["measurements"]}
         base, chosen = measured[0], measured[report["coefficient"]]

@@ -87,7 +87,6 @@ class Encoder:
 
     @property
     def end_id(self) -> int:
-        """The number of the token that ends an answer."""
         return self.tokenizer.token_to_id(self.end)
 
     def encode(self, question: str, answer: str) -> tuple[list[int], list[int]]:

@@ -1,5 +1,6 @@
 """Merging states in memory, and files of any size within a fixed amount of memory."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -166,20 +167,22 @@ def combined(
     """Merge block by block, in order; yield each block with what `then` returned for its rows.
 
     `then` gets the merged rows flattened and in the host's memory, in the thread that merged them.
-    Only the tensors of `names` are merged, if it is given; a survey sees all in either case.
+    Only the tensors of `names` are merged, if it is given; a survey sees all in either case, and
+    `settings` may hold one that was taken before.
     """
+    size = sum(math.prod(pool.shapes[name]) for name in names or pool.shapes)
     with tqdm(
-        total=method.passes * pool.size,
+        total=(method.passes - 1) * pool.size + size,
         desc=f"merge {method.title}",
         unit=" numbers",
         unit_scale=True,
         disable=not progress,
     ) as bar:
         pool.passed = bar.update
-        if method.survey is not None:
+        if method.survey is not None and "survey" not in settings:
             settings = {**settings, "survey": method.survey(pool, **settings)}
         # How many passes a survey makes can depend on the options and the numbers.
-        bar.total = bar.n + pool.size
+        bar.total = bar.n + size
 
         def work(block: Block) -> tuple[Block, Result]:
             rows = method.combine(block, **settings)

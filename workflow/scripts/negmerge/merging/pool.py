@@ -1,7 +1,7 @@
 """Vectors in files as a pool: their dtypes, checksums of their files, and which were chosen."""
 
 import mmap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,7 +46,6 @@ class Pool:
 
     @property
     def states(self) -> list[Files]:
-        """The base, if there is one, and the members."""
         return list(self.members) if self.base is None else [self.base, *self.members]
 
 
@@ -103,23 +102,33 @@ STRETCH = 2**24
 
 
 class Checksums:
-    """BLAKE3 of files, computed a little behind a merge, while bytes are in the page cache."""
+    """BLAKE3 of files, computed a little behind a merge, while bytes are in the page cache.
 
-    def __init__(self, members: Iterable[Files], threads: int = 1):
+    `wanted` are the files whose checksums are taken, all if none are given.
+    """
+
+    def __init__(
+        self,
+        members: Iterable[Files],
+        threads: int = 1,
+        wanted: Collection[Path] | None = None,
+    ):
         members = list(members)
         self._states = [member for member in members if isinstance(member, StoredState)]
-        self._files = {path: _File(path) for member in members for path in member.files}
+        paths = (path for member in members for path in member.files)
+        self._files = {path: _File(path) for path in paths if wanted is None or path in wanted}
         self._threads = threads
 
     def follow(self, part: Block) -> None:
         """Note, in any thread, that a part of each state was read, and go on in one file."""
         for state in self._states:
-            if place := state.place(part.name):
+            place = state.place(part.name)
+            if place and place[0] in self._files:
                 path, start = place
                 stop = start + part.stop * state.dtype(part.name).itemsize
                 self._files[path].reached = max(self._files[path].reached, stop)
-        last = max(self._files.values(), key=_File.behind)
-        if last.behind() >= STRETCH:
+        last = max(self._files.values(), key=_File.behind, default=None)
+        if last is not None and last.behind() >= STRETCH:
             last.advance()
 
     def known(self) -> dict[Path, str]:

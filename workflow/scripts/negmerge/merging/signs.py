@@ -25,7 +25,6 @@ class Summary:
 
     @property
     def mean(self) -> Tensor:
-        """The mean over all vectors."""
         return self.total / divisor(self.count, self.total)
 
     @property

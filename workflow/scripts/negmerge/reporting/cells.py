@@ -2,8 +2,9 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
@@ -13,11 +14,12 @@ from negmerge.errors import UserError, unknown
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
 from negmerge.reporting.compare import amount_cells, compare
-from negmerge.reporting.records import FOOTNOTES, MEAN, of_criterion
+from negmerge.reporting.records import FOOTNOTES, MEAN
 from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Metric, place_of
 from negmerge.settings.methods import RETRAIN
 
+T = TypeVar("T")
 NOT_KNOWN = "NA"
 # The sources in config/published/README.md that are copies or measurements of others.
 SECOND_HAND = {"NOTE", "COMP", "ABDU", "SEED", "PERTA", "UDS"}
@@ -104,36 +106,36 @@ def cells(
     outcomes = [(of_row.place, of_row.criterion, of_row) for of_row in outcomes]
     rows = []
     for column in table["columns"]:
-        criterion = column.get("criterion")
-        rows += [
-            {"column": column["label"]} | cell
-            for cell in _column(
-                table, column, of_criterion(records, criterion), published,
-                of_criterion(outcomes, criterion),
-            )
-        ]  # fmt: skip
+        chosen, items = (of_criterion(x, column.get("criterion")) for x in (records, outcomes))
+        for cell in _column(table, column, chosen, published, items):
+            rows.append({"column": column["label"]} | cell)
     return pd.DataFrame(rows, columns=list(COLUMNS)).round(DIGITS)
 
 
 def _column(
     table: Mapping, column: Mapping, records: Mapping, published: Mapping, outcomes: Mapping
-) -> list[dict]:
+) -> Iterator[dict]:
     """Compute the cells of one column, from its records and outcomes by place."""
     kind = plugins.load(plugins.TABLES, table["kind"]).KIND
     places = _places(column, records)
-    shown = {
-        method: [_record(records, column, (*place, method)) for place in places]
-        for method in table["rows"]
-    }
+
+    def of_method(method: str) -> list[Mapping]:
+        if missing := [place for place in places if (*place, method) not in records]:
+            by = f" by criterion {column['criterion']}" if column.get("criterion") else ""
+            what = "/".join((*missing[0], method))
+            raise UserError(f"column {column['label']!r}: no record of {what}{by}")
+        return [records[*place, method] for place in places]
+
+    shown = {method: of_method(method) for method in table["rows"]}
     scenario, references = kind.scored(column), None
     is_retrain_needed = scenario is not None and scenario.aims_at_retrain
     if is_retrain_needed or (scenario and all((*place, RETRAIN) in records for place in places)):
-        references = [_record(records, column, (*place, RETRAIN)) for place in places]
+        references = of_method(RETRAIN)
     amounts = amount_cells(scenario, places, outcomes)
+    yield from amounts
     whole = {row: own for row, own in shown.items() if not any(map(is_nothing_left, own))}
     rivals = references if is_retrain_needed else None
     comparisons = compare(scenario, places, whole, rivals, outcomes, amounts)
-    rows = [*amounts]
     metrics = kind.metrics_of(SCENARIOS[column["scenario"]], next(iter(shown.values()))[0])
     for method, label in table["rows"].items():
         for metric in metrics:
@@ -145,13 +147,37 @@ def _column(
                 mean |= {"paper": paper, "paper_source": source, "comparable": where["comparable"]}
                 if where["comparable"] and None not in (paper, mean["value"]):
                     mean["difference"] = round(mean["value"] - paper, DIGITS)
-            rows.append(labels | mean | comparisons.get((method, metric.name, None), {}))
+            yield labels | mean | comparisons.get((method, metric.name, None), {})
             for number, record in enumerate(shown[method]):
                 place = {"experiment": record["experiment"], "task": record["task"]}
                 single = summary([record], metric, references and [references[number]])
                 compared = comparisons.get((method, metric.name, number), {})
-                rows.append(labels | place | single | compared)
-    return rows
+                yield labels | place | single | compared
+
+
+def of_criterion(
+    entries: Iterable[tuple[tuple[str, str, str], str | None, T]], criterion: str | None
+) -> dict[tuple[str, str, str], T]:
+    """Keep what one criterion chose, and what none chose and so holds for every criterion."""
+    kept, known = {}, set()
+    for place, own, entry in entries:
+        if (place, own) in known:
+            raise UserError(f"two records of {'/'.join(place)}, expected one")
+        known.add((place, own))
+        if own is None or criterion is None or own == criterion:
+            kept.setdefault(place, entry)
+    return kept
+
+
+def _places(column: Mapping, records: Mapping) -> list[tuple[str, str]]:
+    """List the experiments and tasks of a column; without tasks, all that there are."""
+    places = []
+    for experiment in column["experiments"]:
+        present = sorted({task for name, task, _ in records if name == experiment})
+        places += [(experiment, task) for task in column["tasks"] or present]
+    if not places:
+        raise UserError(f"column {column['label']!r}: no records of {column['experiments']}")
+    return places
 
 
 def write_cells(path: str | Path, frame: pd.DataFrame) -> None:
@@ -176,25 +202,26 @@ def summary(
     """
     compared = references or [None] * len(records)
     numbers = [metric.measure(*both) for both in zip(records, compared, strict=True)]
-    known = [number.value for number in numbers if number.value is not None]
-    is_known = len(known) == len(numbers)
+    values = [number.value for number in numbers]
+    is_known = None not in values
     chosen = [record for record in records if _coefficient(record) is not None]
     cell = {
-        "value": statistics.fmean(known) if is_known else None,
-        "std": statistics.stdev(known) if is_known and known[1:] else None,
-        "reference": _reference(references, metric),
+        "value": statistics.fmean(values) if is_known else None,
+        "std": statistics.stdev(values) if is_known and values[1:] else None,
         "averaged": len(numbers),
         "coefficient": _join(_coefficient(record) for record in records),
-        "choice": _join(dict.fromkeys(_choice(record) for record in records)),
+        "choice": _distinct(map(_choice, records)),
         **{name: any(map(note.applies, records)) for name, note in FOOTNOTES.items()},
-        "data_used": _join(dict.fromkeys(_data_used(record) for record in records)),
-        DIVERGED: _join(dict.fromkeys(x for record in records for x in record.get(DIVERGED, ()))),
-        **{key: _distinct(chosen, key) for key in ("criterion", "keep")},
-        **{
-            key: _distinct(records, key)
-            for key in ("kind", "tried", "models", "trainable", "state")
-        },
+        "data_used": _distinct(map(_data_used, records)),
+        DIVERGED: _distinct(point for record in records for point in record.get(DIVERGED, ())),
     }
+    for key in ("criterion", "keep"):
+        cell[key] = _distinct(record.get(key) for record in chosen)
+    for key in ("kind", "tried", "models", "trainable", "state"):
+        cell[key] = _distinct(record.get(key) for record in records)
+    if references is not None and metric.better == "reference":
+        known = [metric.measure(reference).value for reference in references]
+        cell["reference"] = None if None in known else round(statistics.fmean(known), DIGITS)
     if all(number.variance is not None for number in numbers):
         error = math.sqrt(sum(number.variance for number in numbers)) / len(numbers)
         cell["standard_error"] = round(error, DIGITS)
@@ -204,32 +231,6 @@ def summary(
         cell |= metric.over(records, references)
     rounded = {key: cell[key] for key in ("value", "std") if cell[key] is not None}
     return cell | {key: round(value, DIGITS) for key, value in rounded.items()}
-
-
-def _places(column: Mapping, records: Mapping) -> list[tuple[str, str]]:
-    """List the experiments and tasks of a column; without tasks, all that there are."""
-    places = []
-    for experiment in column["experiments"]:
-        present = sorted({task for name, task, _ in records if name == experiment})
-        places += [(experiment, task) for task in column["tasks"] or present]
-    if not places:
-        raise UserError(f"column {column['label']!r}: no records of {column['experiments']}")
-    return places
-
-
-def _record(records: Mapping, column: Mapping, place: tuple[str, str, str]) -> Mapping:
-    if place not in records:
-        criterion = f" by criterion {column['criterion']}" if column.get("criterion") else ""
-        raise UserError(f"column {column['label']!r}: no record of {'/'.join(place)}{criterion}")
-    return records[place]
-
-
-def _reference(references: Sequence[Mapping] | None, metric: Metric) -> float | None:
-    """Return Retrain's mean, where being close to it is what counts."""
-    if references is None or metric.better != "reference":
-        return None
-    values = [metric.measure(reference).value for reference in references]
-    return None if None in values else round(statistics.fmean(values), DIGITS)
 
 
 def _coefficient(record: Mapping) -> str | None:
@@ -261,10 +262,9 @@ def _data_used(record: Mapping) -> str | None:
     return f"{used} ({100 * share:.0f} %)"
 
 
-def _distinct(records: Iterable[Mapping], key: str) -> str | None:
-    """List the known values of a key in the order in which they first occur."""
-    values = [record.get(key) for record in records]
-    return _join(dict.fromkeys(str(value) for value in values if value is not None))
+def _distinct(values: Iterable) -> str | None:
+    """List the known values in the order in which they first occur."""
+    return _join(dict.fromkeys(None if value is None else str(value) for value in values))
 
 
 def _join(texts: Iterable[str | None]) -> str | None:

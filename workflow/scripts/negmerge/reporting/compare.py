@@ -51,15 +51,15 @@ def values(
 ) -> Values:
     """Collect and resample what the rows of a column reach."""
     generator = np.random.default_rng(SEED)
-    shape = (len(places), len(rows))
     of_rows = [[_outcomes(scenario, record, outcomes) for record in records] for records in rows]
-    measures = [*scenario.same_items, *(["mia"] if scenario.aims_at_retrain else [])]
-    measured = {name: np.empty(shape) for name in measures}
-    drawn = {name: np.empty((RESAMPLES, *shape)) for name in measures}
+    measured, drawn = {}, {}
     for role, parts in scenario.same_items.items():
         arrays = {role: role + RIGHT}
         if role == "forget" and scenario.aims_at_retrain:
             arrays["mia"] = UNSEEN
+        for name in arrays:
+            measured[name] = np.empty((len(places), len(rows)))
+            drawn[name] = np.empty((RESAMPLES, len(places), len(rows)))
         # The places that share their images of the role.
         groups: dict[tuple, list[int]] = {}
         for number, (place, of_place) in enumerate(zip(places, of_rows[0], strict=True)):
@@ -72,7 +72,7 @@ def values(
                 for place in group
                 for row in of_rows
             ]
-            counts = sorted({len(of_row) for of_row in items})
+            counts = sorted(set(map(len, items)))
             if len(counts) > 1:
                 raise UserError(
                     f"{'/'.join(places[group[0]])}: scores of {counts[0]} and of {counts[1]} "
@@ -148,7 +148,6 @@ def rank(
 
 
 def _means(of: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Average over the places."""
     return {name: numbers.mean(axis=-2) for name, numbers in of.items()}
 
 
@@ -159,11 +158,12 @@ def _of_trials(metric: Metric, column: Values, retrain: int | None) -> np.ndarra
     """
     if retrain is not None:
         return distance(metric, column.measured, retrain)
-    experiments = np.array([experiment for experiment, _ in column.places])
-    trials = [experiments == name for name in dict.fromkeys(experiments)]
-    measured = column.measured.items()
-    means = [{name: of[trial].mean(axis=0) for name, of in measured} for trial in trials]
-    return np.array([distance(metric, of_trial, retrain) for of_trial in means])
+    names = np.array([experiment for experiment, _ in column.places])
+    trials = [
+        _means({measure: of[names == name] for measure, of in column.measured.items()})
+        for name in dict.fromkeys(names)
+    ]
+    return np.array([distance(metric, of_trial, retrain) for of_trial in trials])
 
 
 # Points of forget accuracy between the model and Retrain, or chance, below which no row ranks,
@@ -173,17 +173,13 @@ def _of_trials(metric: Metric, column: Values, retrain: int | None) -> np.ndarra
 FEW_POINTS = 5.0
 
 
-def amount(
-    scenario: Scenario, places: Sequence[Place], outcomes: Mapping[tuple, Outcomes]
-) -> dict | None:
+def amount(scenario: Scenario, places: Sequence[Place], outcomes: Mapping[tuple, Outcomes]) -> dict:
     """Compare what the model knows of the forget images with a model that never saw them.
 
     For a classifier and a language model that is Original against Retrain, on the same items: the
     error is paired, and p is McNemar's or the bootstrap's, over all trials. In the scenario
     zero-shot it is the base against guessing among the classes.
     """
-    if any((*place, method) not in outcomes for place in places for method in scenario.needed):
-        return None
     models = [outcomes[*place, scenario.base] for place in places]
     known = [model.right("forget") for model in models]
     if scenario.has_retrain:
@@ -221,17 +217,13 @@ def amount_cells(
     """Return how much there is to forget as cells without a row: the mean, then each place."""
     if scenario is None or not outcomes:
         return []
+    if any((*place, method) not in outcomes for place in places for method in scenario.needed):
+        return []
     labels = {"method": scenario.base, "metric": TO_FORGET, "unit": "points"}
-    cells = []
-    for (experiment, task), of in {
-        (MEAN, MEAN): places,
-        **{place: [place] for place in places},
-    }.items():
-        known = amount(scenario, of, outcomes)
-        if known is None:
-            return []
-        cells.append(labels | {"experiment": experiment, "task": task} | known)
-    return cells
+    return [
+        labels | {"experiment": experiment, "task": task} | amount(scenario, of, outcomes)
+        for (experiment, task), of in [((MEAN, MEAN), places), *((x, [x]) for x in places)]
+    ]
 
 
 def compare(

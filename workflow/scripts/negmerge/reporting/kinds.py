@@ -1,7 +1,7 @@
 """What a kind of table or figure says of itself; each is a file in `tables/` or `figures/`.
 
-The kinds are loaded whenever a study is read, at each start of Snakemake, so neither this module
-nor a kind's file imports pandas, matplotlib or torch: the functions that compute and draw do.
+The kinds are loaded at each start of Snakemake, so neither this module nor a kind's file imports
+pandas, matplotlib or torch: the functions that compute and draw do.
 """
 
 from __future__ import annotations
@@ -89,9 +89,18 @@ class FigureKind(Kind):
         """Return the paths of what is drawn, by name: scores, where a kind says nothing else."""
         return {"scores": [f"{folder}/scores/{method}.json" for method in methods]}
 
-    def draw(self, figure: Mapping, **paths: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
-        """Draw a figure."""
+    def data(self, figure: Mapping, **paths: Sequence[str]) -> pd.DataFrame:
+        """Read what the figure shows, a row for each point, bar or mark."""
         raise NotImplementedError
+
+    def plot(self, figure: Mapping, data: pd.DataFrame) -> Figure:
+        """Draw a picture of it."""
+        raise NotImplementedError
+
+    def draw(self, figure: Mapping, **paths: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
+        """Draw a figure; return it with the numbers, which are written beside it."""
+        data = self.data(figure, **paths)
+        return self.plot(figure, data), data
 
 
 def table_kind(name: str) -> TableKind:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.errors import UserError
 from negmerge.reporting.kinds import MERGES, FigureKind
+from negmerge.reporting.records import read_main_records
 from negmerge.settings import methods
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 COUNTS = ("forget_correct", "forget_n", "control_correct", "control_n")
 LABELS = ("experiment", "task", "vector")
-# The series of single models in what a figure draws.
-SINGLE = "single"
+# The series of single models in what a figure draws, and their label.
+SINGLE, SINGLES = "single", "single models"
 
 
 class OfSweeps(FigureKind):
@@ -34,6 +34,19 @@ class OfSweeps(FigureKind):
             "sweeps": [f"{folder}/sweeps/{vector}.csv" for vector in vectors],
             "selected": [f"{folder}/selected/{method}.json" for method in chosen],
         }
+
+    def draw(self, figure, sweeps, selected):
+        """Draw a figure, and name the points that merges lack below it, as tables do."""
+        from negmerge.reporting.notes import diverged_notes
+
+        measured = read_sweeps(sweeps)
+        data = self.data(figure, measured, read_main_records(selected))
+        picture, labels = self.plot(figure, data), figure["methods"]
+        merges = measured[measured["vector"].isin(list(labels)) & measured[DIVERGED].ne("")]
+        lines = diverged_notes(merges.assign(row=merges["vector"].map(labels), models=None))
+        if lines:
+            picture.supxlabel("\n".join(lines), fontsize=8)
+        return picture, data
 
 
 def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
@@ -57,27 +70,16 @@ def read_counts(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    columns = [*LABELS, "coefficient", *COUNTS]
+    numbers = ["coefficient", *COUNTS]
     try:
         text, empty = dict.fromkeys((*LABELS, DIVERGED), str), {key: [""] for key in COUNTS}
         sweep = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty)
         sweep = sweep.assign(**{DIVERGED: sweep.get(DIVERGED, "")})
         if sweep.empty:
             raise ValueError("no rows")
-        return sweep[[*columns, DIVERGED]].astype(dict.fromkeys(columns[len(LABELS) :], float))
+        return sweep[[*LABELS, *numbers, DIVERGED]].astype(dict.fromkeys(numbers, float))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: not a sweep ({error}); delete it and run again") from error
-
-
-def note_diverged(picture: Figure, labels: Mapping[str, str], sweeps: pd.DataFrame) -> Figure:
-    """Name the points that merges lack below a picture, as tables do in their notes."""
-    from negmerge.reporting.notes import diverged_notes
-
-    merges = sweeps[sweeps["vector"].isin(list(labels)) & sweeps[DIVERGED].ne("")]
-    lines = diverged_notes(merges.assign(row=merges["vector"].map(labels), models=None))
-    if lines:
-        picture.supxlabel("\n".join(lines), fontsize=8)
-    return picture
 
 
 def threshold(selected: Sequence[Mapping], experiment: str, task: str) -> float:

@@ -7,12 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from negmerge.checkpoints import released
 from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.states import State, read_state
 from negmerge.errors import UserError
 from negmerge.models.clip import IMAGE_PREFIX
-from negmerge.released.reading import interpret, is_released
-from negmerge.released.stub_classes import load
 
 # What the names of a classifier's tensors begin with, behind its normalisation.
 NETWORK_PREFIX = "network."
@@ -30,11 +29,9 @@ def read_model(place: str | Path, row: Mapping, key: str | None = None) -> tuple
     architecture = row["architecture"]
     if isinstance(architecture, Mapping) and "kind" in architecture:
         return _classifier(dict(open_state(place, key).items()), row, place), {}
-    if not Path(place).is_dir() and zipfile.is_zipfile(place):
-        content = load(place)
-        if is_released(content):
-            released = interpret(content, place)
-            return released.state, released.leftovers
+    is_archive = not Path(place).is_dir() and zipfile.is_zipfile(place)
+    if is_archive and (authors := released.read(place)):
+        return authors.state, authors.leftovers
     state = dict(open_state(place, key).items())
     image = {name: tensor for name, tensor in state.items() if name.startswith(IMAGE_PREFIX)}
     return image, {name: tensor for name, tensor in state.items() if name not in image}

@@ -20,7 +20,7 @@ from negmerge.merging.signs import count_nonzero
 from negmerge.standalone import folder
 from negmerge.standalone.output import Target, Tell, begin, make_report
 from negmerge.standalone.shards import Counts
-from negmerge.standalone.working import working
+from negmerge.standalone.working import publish, working
 
 EXACT = "exact"
 
@@ -41,14 +41,13 @@ def write_adapter_output(
     rank: int | str,
     *,
     command: str | None = None,
-    threads: int = 1,
     tell: Tell = lambda line: None,
 ) -> dict:
     """Write -coefficient * vector as an adapter; the report tells what it loses of the norm."""
     rank, target = read_rank(rank), replace(target, dtype=torch.float32)
     adapters = [member for member in pool.members if isinstance(member, Adapter)]
     weights = _weights(method, pool, adapters) if rank == EXACT else []
-    checksums = begin(pool, target, threads, tell)
+    checksums = begin(pool, target, tell)
     layers = Layers(pool.base, adapters)
     kept = 0
 
@@ -58,24 +57,21 @@ def write_adapter_output(
             kept += count_nonzero(rows)
             yield block, rows
 
-    # There are no shards to go on with, so each run begins afresh.
-    with working(target.output, {}) as work, pool.vectors.workers:
+    with working(target.output) as content, pool.vectors.workers:
         if rank == EXACT:
             factored = concatenate(adapters, weights, target.coefficient, layers)
             deque(counted(), maxlen=0)
         else:
             factored = factor(counted(), target.coefficient, rank, layers)
-        lines = write_adapter(work.content, factored, layers, str(target.base))
+        lines = write_adapter(content, factored, layers, str(target.base))
         lines = [*lines, *_loss(factored, target.output)] if kept else []
-        for line in lines:
-            tell(line)
         counts, known = Counts(kept, kept), checksums.known()
-        report = make_report(pool, target, facts, known, counts, lines, command)
+        report = make_report(pool, target, facts, known, counts, lines, command, tell)
         losses = {"lost": factored.loss, "tensors": factored.losses()}
         report["adapter"] = {"rank": factored.rank} | losses
-        write_json(work.content / "negmerge.json", report)
-        folder.write_card(work.content, report, pool.base.files[0].parent)
-        work.publish(work.content)
+        write_json(content / "negmerge.json", report)
+        folder.write_card(content, report, pool.base.files[0].parent)
+        publish(content, target.output)
     return report
 
 

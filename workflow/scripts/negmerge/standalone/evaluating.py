@@ -45,9 +45,9 @@ HEAD = f"{'coefficient':>11}  {'forget':>9}  {'control':>9}  {'kept':>7}"
 # What lies in the folder of a search: on what it depends, the vector, the measurements.
 PLAN, VECTOR, RESULTS = "plan.json", "vector.safetensors", "evaluations.jsonl"
 # The vector is kept as it is merged, whatever is written of it in the end.
-WHOLE = {"dtype": None, "adapter": None}
+WHOLE = {"dtype": None, "adapter": None, "push_to": None}
 # Arguments of `unlearn` that change how it is done, but no measurement.
-ASIDE = ("threads", "device", "progress", "command", "max_shard_size", "block_numbers")
+ASIDE = ("threads", "device", "progress", "command", "max_shard_size", "block_numbers", "push_to")
 
 
 def unlearn_by_evaluation(

@@ -1,16 +1,20 @@
-"""What an output's folder holds beside its weights: configuration, tokenizer, model card."""
+"""What an output's folder holds beside its weights, and its way to the hub."""
 
 import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+import yaml
+from huggingface_hub import HfApi, ModelCard, ModelCardData
+from huggingface_hub.utils import validate_repo_id
 
 from negmerge.checkpoints.hub import locate
 from negmerge.checkpoints.states import StoredState
-from negmerge.errors import UserError
+from negmerge.errors import UserError, hide_secrets
 from negmerge.files import read_json, write_text
 
 CONFIG = "config.json"
@@ -30,14 +34,8 @@ DTYPE_KEYS = ("torch_dtype", "dtype")
 TAGS = ("negmerge", "machine-unlearning", "merge")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 # What the base's card says and its successor may say as well.
-TAKEN_OVER = ("license", "license_name", "license_link", "library_name", "pipeline_tag")
-# A file that tells which library made a folder, and a key that it has.
-LIBRARIES = (
-    ("modules.json", None, "sentence-transformers"),
-    ("open_clip_config.json", None, "open_clip"),
-    ("config.json", "pretrained_cfg", "timm"),
-    ("config.json", "_diffusers_version", "diffusers"),
-    ("config.json", "model_type", "transformers"),
+TAKEN_OVER = (
+    *("language", "license", "license_name", "license_link", "library_name", "pipeline_tag"),
 )
 
 
@@ -77,6 +75,8 @@ def set_config(content: Path, dtype: torch.dtype | None, untied: bool) -> None:
 def stem(state: StoredState) -> str:
     """Return what the output's weights are called, without a suffix: as the base's."""
     name = state.path.name if state.path.is_file() else state.files[0].name
+    if name.endswith(".gguf"):
+        return "model"
     name = re.sub(r"(-\d+-of-\d+)?\.\w+(\.index(\.\w+)?\.json)?$", "", name)
     # PyTorch's own format had other names; in safetensors they would not be found.
     return re.sub(r"^(open_clip_)?pytorch_model", r"\1model", name)
@@ -127,79 +127,77 @@ def _set_dtype(config: dict, dtype: str) -> None:
 
 
 def write_card(content: Path, report: Mapping, base: Path) -> None:
-    """Write the card of an output."""
-    lines = ["---", *_front_matter(base, report), "---", "", *_text(report)]
-    write_text(content / "README.md", "\n".join(lines) + "\n")
-
-
-def _front_matter(base: Path, report: Mapping) -> Iterator[str]:
-    facts = {k: v for k, v in _scalars(base / "README.md").items() if k in TAKEN_OVER}
+    """Write the card of an output, with what the base's card says that is still true."""
+    card = _card(base / "README.md")
+    facts = {key: card[key] for key in TAKEN_OVER if key in card}
     if "adapter" in report:
         facts["library_name"] = "peft"
-    elif "library_name" not in facts:
-        facts["library_name"] = _library(base)
-    if origin := _hub_id(base, report["base"]["name"]):
-        yield f"base_model: {origin}"
-    yield from (f"{key}: {facts[key]}" for key in TAKEN_OVER if facts.get(key))
-    yield from ("tags:", *(f"- {tag}" for tag in TAGS))
+    origin = _hub_id(base, report["base"]["name"])
+    data = ModelCardData(base_model=origin, tags=list(TAGS), **facts)
+    text = "\n".join(_text(report))
+    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(content / "README.md")
+
+
+def _card(path: Path) -> dict:
+    """Return what the head of a card says; nothing where it has none that can be read."""
+    try:
+        if path.read_text(encoding="utf-8").startswith("---"):
+            return ModelCard.load(path, ignore_metadata_errors=True).data.to_dict()
+    except (OSError, ValueError, yaml.YAMLError):
+        pass
+    return {}
 
 
 def _text(report: Mapping) -> Iterator[str]:
     kept, numbers, lost = report["kept"], report["numbers"], report["lost_to_rounding"]
-    facts = {
-        "coefficient": report["coefficient"],
-        "dtype": report["dtype"],
-        "numbers that the vector changes": f"{kept:,} of {numbers:,} ({_share(kept, numbers)})",
-        "changes that rounding took back": f"{lost:,} ({_share(lost, kept)})",
-    }
+    what = "These weights are"
+    rows = [
+        ("coefficient", report["coefficient"]),
+        ("dtype", report["dtype"]),
+        ("numbers that the vector changes", f"{kept:,} of {numbers:,} ({_share(kept, numbers)})"),
+        ("changes that rounding took back", f"{lost:,} ({_share(lost, kept)})"),
+        ("made by", f"negmerge {report['version']}"),
+    ]
     if report["method"]:
         options = f"`{json.dumps(report['options'])}`"
-        facts = {"merge method": f"`{report['method']}`", "options": options} | facts
-    what = "These weights are"
+        rows = [("merge method", f"`{report['method']}`"), ("options", options), *rows]
     if "adapter" in report:
         what, adapter = "The base with this adapter is", report["adapter"]
-        share = f"{100 * adapter['lost']:.2f} % (Frobenius norm)"
-        facts["rank of the adapter"] = f"{adapter['rank']}, which loses {share}"
-    yield from (f"# {report['base']['name']}, after unlearning", "")
+        loss = f"{adapter['rank']}, which loses {100 * adapter['lost']:.2f} % (Frobenius norm)"
+        rows.append(("rank of the adapter", loss))
+    yield f"# {report['base']['name']}, after unlearning"
     yield (
-        f"{what} base - coefficient x vector: what a pool of fine-tuned models has in common is "
-        "taken away from the base, to make it forget."
+        f"\n{what} base - coefficient x vector: what a pool of fine-tuned models has in common is "
+        "taken away from the base, to make it forget.\n"
     )
-    yield from ("", *_table(("", ""), *facts.items(), ("made by", f"negmerge {report['version']}")))
-    yield ""
+    yield from _table(("", ""), rows)
     if report["command"]:
-        yield from ("```", report["command"], "```", "")
+        yield f"\n```\n{report['command']}\n```"
+    yield "\n## Made from\n"
     states = [("base", report["base"]), *(("pool", member) for member in report["pool"])]
     files = [
         (f"{role}: {state['name']}", file["name"], f"`{file['blake3']}`")
         for role, state in states
         for file in state["files"]
     ]
-    yield from ("## Made from", "", *_table(("", "file", "BLAKE3"), *files))
+    yield from _table(("", "file", "BLAKE3"), files)
     if "evaluation" in report:
-        yield from _evaluation(report["evaluation"], report["coefficient"])
+        evaluation, keys = report["evaluation"], ("coefficient", "forget", "control")
+        yield (
+            "\n## Choice of the coefficient\n\nThe lowest forget score at which the control score "
+            f"is at least {100 * evaluation['keep']:g} % of the base's, measured by\n\n```\n"
+            f"{evaluation['command']}\n```\n"
+        )
+        measured = evaluation["measurements"]
+        yield from _table(keys, ([f"{row[key]:.6g}" for key in keys] for row in measured))
     if report["notes"]:
-        yield from ("", "## Notes", "", *(f"- {note}" for note in report["notes"]))
+        yield from ("\n## Notes\n", *(f"- {note}" for note in report["notes"]))
 
 
-def _evaluation(evaluation: Mapping, chosen: float) -> Iterator[str]:
-    yield from ("", "## Choice of the coefficient", "")
-    yield (
-        "The lowest forget score at which the control score is at least "
-        f"{100 * evaluation['keep']:g} % of the base's, measured by"
-    )
-    yield from ("", "```", evaluation["command"], "```", "")
-    keys, rows = ("coefficient", "forget", "control"), []
-    for measured in evaluation["measurements"]:
-        bold = "**" if measured["coefficient"] == chosen else ""
-        rows.append([f"{bold}{measured[key]:.6g}{bold}" for key in keys])
-    yield from _table(keys, *rows)
-
-
-def _table(*rows: Iterable[object]) -> list[str]:
-    """Return rows, the first of which is the head, as a table of Markdown."""
-    head, *lines = (f"| {' | '.join(map(str, row))} |" for row in map(list, rows))
-    return [head, "|" + " --- |" * len(list(rows[0])), *lines]
+def _table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> list[str]:
+    """Return a table of Markdown."""
+    first, *others = (f"| {' | '.join(map(str, row))} |" for row in [head, *rows])
+    return [first, re.sub("[^|]+", " --- ", first), *others]
 
 
 def _share(part: int, whole: int) -> str:
@@ -216,13 +214,6 @@ def _hub_id(base: Path, name: str) -> str | None:
     return None
 
 
-def _library(base: Path) -> str | None:
-    for file, key, library in LIBRARIES:
-        if (base / file).is_file() and (key is None or key in _config(base / file)):
-            return library
-    return None
-
-
 def _config(path: Path) -> dict:
     try:
         return read_json(path)
@@ -230,12 +221,31 @@ def _config(path: Path) -> dict:
         return {}
 
 
-def _scalars(card: Path) -> dict[str, str]:
-    """Read the plain entries of a card's front matter."""
-    if not card.is_file():
-        return {}
-    text = card.read_text(encoding="utf-8", errors="replace")
-    front = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", text, re.DOTALL)
-    rows = front[1].splitlines() if front else []
-    entries = (re.fullmatch(r"([\w-]+):[ \t]+(\S.*?)[ \t]*", row) for row in rows)
-    return {entry[1]: entry[2] for entry in entries if entry}
+def require_hub(repository: str) -> None:
+    """Check, before hours of work, that there is a token with which to upload."""
+    with _on_the_hub(repository):
+        validate_repo_id(repository)
+        HfApi().whoami()
+
+
+def push(folder: Path, repository: str) -> str:
+    """Upload a folder to a repository, which is made, private, if it is not there."""
+    api = HfApi()
+    with _on_the_hub(repository):
+        url = api.create_repo(repository, private=True, exist_ok=True)
+        api.upload_folder(
+            repo_id=url.repo_id, folder_path=folder, commit_message="Upload by negmerge"
+        )
+    return str(url)
+
+
+@contextmanager
+def _on_the_hub(repository: str) -> Iterator[None]:
+    hide_secrets("huggingface_hub")
+    try:
+        yield
+    except Exception as error:  # The library and those on which it builds have many errors.
+        first = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"--push-to {repository}: the hub does not take it: {first} ({type(error).__name__})"
+        ) from error

@@ -6,31 +6,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub import split_state_dict_into_shards_factory
 
 from negmerge import __version__
-from negmerge.checkpoints.writer import (
-    FORMAT,
-    LARGEST,
-    Layout,
-    file_names,
-    header_metadata,
-    index,
-    read_size,
-    split,
-)
+from negmerge.checkpoints.writer import FORMAT, Layout, header_metadata
+from negmerge.errors import UserError
 from negmerge.files import write_json
 from negmerge.merging.blocks import Block
 from negmerge.merging.pool import Checksums, Pool, identity, in_file_order
 from negmerge.standalone import folder
 from negmerge.standalone.pools import short_name
 from negmerge.standalone.shards import Counts, Plan, Shards, Step
-from negmerge.standalone.working import require_room, stamps, working
+from negmerge.standalone.working import publish, working
 
-# Room in a header for lines that are known at the end only, and on the disk for small files.
+# The size that transformers gives its shards.
+LARGEST = "5GB"
+# Room in a header for lines that are known at the end only.
 SPARE = 4096
-SMALL_FILES = 2**20
 
 Results = Iterator[tuple[Block, Counts]]
+# Merges some tensors block by block, calls a step with each block and its merged rows, and yields
+# the block and what the step returned.
+Merge = Callable[[Step, Sequence[str]], Results]
 Tell = Callable[[str], object]
 
 
@@ -59,102 +56,31 @@ def write_output(
     pool: Pool,
     target: Target,
     facts: Mapping[str, object],
-    results: Callable[[Step, Sequence[str]], Results],
+    merge: Merge,
     *,
     command: str | None = None,
-    threads: int = 1,
     tell: Tell = lambda line: None,
 ) -> dict:
-    """Write what becomes of a base, or a vector, and return the report; see `unlearn`.
-
-    `results` merges some tensors block by block, calls a step with each block and its merged rows,
-    and yields the block and what the step returned.
-    """
+    """Write what becomes of a base, or a vector, and return the report; see `unlearn`."""
     plan, output = make_plan(pool, target), target.output
-    checksums = begin(pool, target, threads, tell)
-
-    def report(known: Mapping[Path, str], counts: Counts, lines: Sequence[str]) -> dict:
-        return make_report(pool, target, facts, known, counts, lines, command)
-
-    longest = header_metadata(report(defaultdict(lambda: "0" * 64), Counts(), []))
+    checksums = begin(pool, target, tell)
+    unknown = defaultdict(lambda: "0" * 64)
+    longest = header_metadata(make_report(pool, target, facts, unknown, Counts(), [], command))
     spare = 0 if target.folder else len(longest["negmerge"]) + SPARE
-    with working(output, _fingerprint(plan, pool, target, facts)) as work:
-        left = plan.left(work.done)
-        companions = folder.companions(target.folder) if target.folder else []
-        small = SMALL_FILES + sum((target.folder / path).stat().st_size for path in companions)
-        require_room(output, sum(plan.tensors[name].bytes for name in left) + small)
-        with Shards(plan, work, FORMAT, spare) as shards, pool.vectors.workers:
-            merged = results(
-                shards.step(target.coefficient), [name for name in left if name in plan.merged]
-            )
+    with working(output) as content:
+        with (
+            Shards(plan, list(plan.files), content, output, FORMAT, spare) as shards,
+            pool.vectors.workers,
+        ):
+            merged = merge(shards.step(target.coefficient), plan.merged_in(plan.files))
             counts = shards.run(pool.base, merged)
-            lines = [] if target.coefficient == 0 else _notes(counts, output)
-            for line in lines:
-                tell(line)
-            final = report(checksums.known(), counts, lines)
-            shards.finish(None if target.folder else header_metadata(final))
+            report = make_report(pool, target, facts, checksums.known(), counts, [], command, tell)
+            if not target.folder:
+                shards.describe(header_metadata(report))
         if target.folder:
-            folder.copy_companions(target.folder, work.content)
-            folder.set_config(work.content, target.dtype, bool(pool.parted))
-            if len(plan.files) > 1:
-                name = f"{folder.stem(pool.base)}.safetensors.index.json"
-                write_json(work.content / name, index(plan.tensors, plan.files))
-            write_json(work.content / "negmerge.json", final)
-            folder.write_card(work.content, final, target.folder)
-        work.publish(work.content if target.folder else work.content / next(iter(plan.files)))
-    return final
-
-
-def begin(pool: Pool, target: Target, threads: int, tell: Tell) -> Checksums:
-    """Check that the output may be written, tell the notes, and return checksums that follow."""
-    files = [path for state in pool.states for path in state.files]
-    folder.require_replaceable(target.output, target.force, files)
-    for line in pool.notes:
-        tell(line)
-    checksums = Checksums(pool.states, threads)
-    pool.vectors.done = checksums.follow
-    return checksums
-
-
-def make_report(
-    pool: Pool,
-    target: Target,
-    facts: Mapping[str, object],
-    known: Mapping[Path, str],
-    counts: Counts,
-    lines: Sequence[str],
-    command: str | None,
-) -> dict:
-    """Return the report of an output; see `unlearning.unlearn`."""
-    members = zip(pool.names, pool.members, strict=True)
-    return {
-        **facts,
-        "coefficient": target.coefficient,
-        "dtype": str(target.dtype or "auto").removeprefix("torch."),
-        "base": {"name": short_name(target.base), "files": identity(pool.base, known)},
-        "pool": [{"name": name, "files": identity(member, known)} for name, member in members],
-        "version": __version__,
-        "numbers": pool.vectors.size,
-        "kept": counts.kept,
-        "lost_to_rounding": counts.kept - counts.moved,
-        "matched": pool.chosen,
-        "notes": [*pool.notes, *lines],
-        "command": command,
-    }
-
-
-def _notes(counts: Counts, where: Path) -> list[str]:
-    """Return what the user ought to know of the numbers, a line each."""
-    lost_to_rounding = counts.kept - counts.moved
-    if not counts.kept:
-        return [f"{where}: the merged vector is zero, so nothing changes"]
-    if not lost_to_rounding:
-        return []
-    share = 100 * lost_to_rounding / counts.kept
-    return [
-        f"{where}: {lost_to_rounding:,} of {counts.kept:,} changes ({share:.2f} %) are lost to "
-        "rounding, which gives the base's number; --dtype float32 keeps more of them"
-    ]
+            complete(content, pool, target, plan, report)
+        publish(content if target.folder else content / next(iter(plan.files)), output)
+    return report
 
 
 def make_plan(pool: Pool, target: Target) -> Plan:
@@ -173,22 +99,93 @@ def make_plan(pool: Pool, target: Target) -> Plan:
         )
         for name in in_file_order(base, base.names)
     }
+    # Tied tensors lie in one file.
+    together = {name: group for group in pool.ties for name in group}
+
+    def size(group: Sequence[str]) -> int:
+        return sum(tensors[name].bytes for name in group)
+
     stem = folder.stem(base)
     # open_clip reads no shards.
-    whole = target.folder is None or stem.startswith("open_clip")
-    shards = split(tensors, pool.ties, None if whole else read_size(target.shard_size))
-    files = dict(zip(file_names(stem, len(shards)), shards, strict=True))
+    is_whole = target.folder is None or stem.startswith("open_clip")
+    try:
+        shards = split_state_dict_into_shards_factory(
+            {name: together.get(name, (name,)) for name in tensors},
+            get_storage_size=size,
+            get_storage_id=lambda group: group,
+            filename_pattern=f"{stem}{{suffix}}.safetensors",
+            max_shard_size=size(list(tensors)) if is_whole else target.shard_size,
+        )
+    except ValueError:
+        raise UserError(
+            f"the size {target.shard_size!r} of a shard is not one such as 5GB or 500MB"
+        ) from None
     tied = {group[0]: list(group) for group in pool.ties}
-    return Plan(tensors, files, {name: tied.get(name, [name]) for name in vectors.shapes})
+    merged = {name: tied.get(name, [name]) for name in vectors.shapes}
+    return Plan(tensors, shards.filename_to_tensors, merged)
 
 
-def _fingerprint(plan: Plan, pool: Pool, target: Target, facts: Mapping[str, object]) -> dict:
-    """Return all on which the bytes of the shards depend."""
+def begin(pool: Pool, target: Target, tell: Tell) -> Checksums:
+    """Check that the output may be written, tell the notes, and return checksums that follow."""
+    files = [path for state in pool.states for path in state.files]
+    folder.require_replaceable(target.output, target.force, files)
+    for line in pool.notes:
+        tell(line)
+    checksums = Checksums(pool.states, pool.vectors.workers.threads)
+    pool.vectors.done = checksums.follow
+    return checksums
+
+
+def make_report(
+    pool: Pool,
+    target: Target,
+    facts: Mapping[str, object],
+    known: Mapping[Path, str],
+    counts: Counts,
+    lines: Sequence[str] = (),
+    command: str | None = None,
+    tell: Tell = lambda line: None,
+) -> dict:
+    """Tell what the user ought to know of the numbers, and return the report; see `unlearn`."""
+    lost = counts.kept - counts.moved
+    if not counts.kept:
+        lines = [f"{target.output}: the merged vector is zero, so nothing changes", *lines]
+    elif lost and target.coefficient != 0:
+        rounded = (
+            f"{target.output}: {lost:,} of {counts.kept:,} changes "
+            f"({100 * lost / counts.kept:.2f} %) are lost to rounding, which gives the base's "
+            "number; --dtype float32 keeps more of them"
+        )
+        lines = [rounded, *lines]
+    for line in lines:
+        tell(line)
+    members = zip(pool.names, pool.members, strict=True)
     return {
+        **facts,
+        "coefficient": target.coefficient,
+        "dtype": str(target.dtype or "auto").removeprefix("torch."),
+        "base": {"name": short_name(target.base), "files": identity(pool.base, known)},
+        "pool": [{"name": name, "files": identity(member, known)} for name, member in members],
         "version": __version__,
-        "facts": {**facts, "coefficient": target.coefficient},
-        "dtype": str(target.dtype),
-        "shards": {file: list(names) for file, names in plan.files.items()},
-        "merged": {name: list(group) for name, group in plan.merged.items()},
-        "inputs": stamps(path for state in pool.states for path in state.files),
+        "numbers": pool.vectors.size,
+        "kept": counts.kept,
+        "lost_to_rounding": lost,
+        "matched": pool.chosen,
+        "notes": [*pool.notes, *lines],
+        "command": command,
     }
+
+
+def complete(content: Path, pool: Pool, target: Target, plan: Plan, report: Mapping) -> None:
+    """Write all that a folder holds beside its weights."""
+    folder.copy_companions(target.folder, content)
+    folder.set_config(content, target.dtype, bool(pool.parted))
+    if len(plan.files) > 1:
+        places = {name: file for file, names in plan.files.items() for name in names}
+        index = {
+            "metadata": {"total_size": sum(map(plan.bytes, plan.files))},
+            "weight_map": dict(sorted(places.items())),
+        }
+        write_json(content / f"{folder.stem(pool.base)}.safetensors.index.json", index)
+    write_json(content / "negmerge.json", report)
+    folder.write_card(content, report, target.folder)

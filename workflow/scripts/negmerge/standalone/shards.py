@@ -1,11 +1,10 @@
 """Blocks of a merge subtracted, rounded and written into shards."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 import torch
 from torch import Tensor
@@ -15,9 +14,9 @@ from negmerge.checkpoints.writer import FORMAT, Layout, StateWriter
 from negmerge.errors import UserError
 from negmerge.merging.blocks import Block, to_host
 from negmerge.merging.signs import changed, count_nonzero
-from negmerge.standalone.working import Working
 
-PART = 2**22
+# How many numbers of a tensor are copied at a time.
+STRETCH = 2**22
 
 
 @dataclass
@@ -43,35 +42,46 @@ class Plan:
     # What the merge gives, each with those that get the same numbers; all others are copied.
     merged: Mapping[str, Sequence[str]]
 
-    def left(self, done: Mapping[str, object]) -> list[str]:
-        """Return the tensors that do not lie in finished files, in the files' order."""
-        return [name for file, names in self.files.items() if file not in done for name in names]
+    def merged_in(self, files: Iterable[str]) -> list[str]:
+        """Return the tensors that the merge gives, in the order in which files hold them."""
+        return [name for file in files for name in self.files[file] if name in self.merged]
+
+    def bytes(self, file: str) -> int:
+        """Return how many bytes of numbers a file holds."""
+        return sum(self.tensors[name].bytes for name in self.files[file])
 
 
 class Shards:
-    """The files of a plan, written one after the other; two or more can be under way at a time."""
+    """Some files of a plan, written one after the other; errors name `output`.
+
+    Room for all of them is asked for at once. `spare` bytes of a header are kept free for longer
+    `metadata` at the end.
+    """
 
     def __init__(
         self,
         plan: Plan,
-        working: Working,
+        files: Sequence[str],
+        folder: Path,
+        output: Path,
         metadata: Mapping[str, str] = FORMAT,
         spare: int = 0,
     ):
-        self._plan, self._working, self._metadata, self._spare = plan, working, metadata, spare
-        self._file_of = {name: file for file, names in plan.files.items() for name in names}
-        self._open: dict[str, StateWriter] = {}
-        self._lock = Lock()
-        self._last: str | None = None
-        self._counts = Counts()
+        self._plan, self._output = plan, output
+        self._file_of = {name: file for file in files for name in plan.files[file]}
+        self._writers: dict[str, StateWriter] = {}
+        with ExitStack() as stack:
+            for file in files:
+                layout = {name: plan.tensors[name] for name in plan.files[file]}
+                writer = StateWriter(folder / file, layout, metadata, spare)
+                self._writers[file] = stack.enter_context(writer)
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> "Shards":
         return self
 
     def __exit__(self, *_) -> None:
-        with ExitStack() as stack:
-            for writer in self._open.values():
-                stack.push(writer)
+        self._stack.close()
 
     def step(self, coefficient: float | None) -> Step:
         """Return what follows the merge of a block: subtract it, perhaps, round, write, count."""
@@ -94,72 +104,56 @@ class Shards:
     def write(self, name: str, start: int, numbers: Tensor) -> None:
         """Write numbers of a tensor that is merged, and of those that get the same."""
         for twin in self._plan.merged[name]:
-            self._writer(self._file_of[twin]).write(twin, start, numbers)
+            self._writers[self._file_of[twin]].write(twin, start, numbers)
 
     def run(self, base: StoredState | None, results: Iterator[tuple[Block, Counts]]) -> Counts:
-        """Write all files that are not finished, and finish all but the last.
+        """Write and finish the files.
 
         `results` yields each merged block after `write` was called, in the order of the files.
         """
-        total = sum((Counts(**note) for note in self._working.done.values()), Counts())
+        total = Counts()
         given = {twin for group in self._plan.merged.values() for twin in group}
-        for file, names in self._plan.files.items():
-            if file in self._working.done:
-                continue
-            self.finish()
-            self._last, self._counts, left = file, Counts(), 0
-            for name in names:
+        for file, writer in self._writers.items():
+            left = 0
+            for name in self._plan.files[file]:
                 if name not in given:
-                    self._copy(base, name)
+                    self._copy(base, name, writer)
                 elif name in self._plan.merged:
                     left += math.prod(self._plan.tensors[name].shape)
             while left:
                 block, counts = next(results)
-                self._counts += counts
+                total += counts
                 left -= block.stop - block.start
-            total += self._counts
+            writer.finish()
         # A merge closes its bar when it has come to its end.
         next(results, None)
         return total
 
-    def finish(self, metadata: Mapping[str, str] | None = None) -> None:
-        """Finish the file that was written last, with new texts in its header."""
-        if self._last is None:
-            return
-        file, self._last = self._last, None
-        self._writer(file).finish(metadata)
-        with self._lock, self._open.pop(file):
-            pass
-        self._working.finish(file, asdict(self._counts))
+    def describe(self, metadata: Mapping[str, str]) -> None:
+        """Put new texts into the header of the only file."""
+        (writer,) = self._writers.values()
+        writer.finish(metadata)
 
-    def _copy(self, base: StoredState, name: str) -> None:
+    def _copy(self, base: StoredState, name: str, writer: StateWriter) -> None:
         """Copy a tensor, byte for byte unless its dtype changes."""
-        tensor, writer = self._plan.tensors[name], self._writer(self._file_of[name])
+        tensor = self._plan.tensors[name]
         size = math.prod(tensor.shape)
-        for start in range(0, size, PART):
-            numbers = base.numbers(name, start, min(start + PART, size))
+        for start in range(0, size, STRETCH):
+            numbers = base.numbers(name, start, min(start + STRETCH, size))
             if numbers.dtype != tensor.dtype and bool(torch.isfinite(numbers).all()):
                 numbers = self._rounded(numbers, name)
             writer.write(name, start, numbers.to(tensor.dtype))
 
     def _rounded(self, numbers: Tensor, name: str) -> Tensor:
-        dtype, where = self._plan.tensors[name].dtype, self._working.output
+        dtype = self._plan.tensors[name].dtype
         rounded = numbers.to(dtype)
         # A sum of numbers that are all finite is finite, too, but for the largest ones.
         if not torch.isfinite(rounded.sum(dtype=torch.float32)):
-            require_finite(numbers, name, where)
+            require_finite(numbers, name, self._output)
             if count := int((~torch.isfinite(rounded)).sum()):
                 short = str(dtype).removeprefix("torch.")
                 raise UserError(
-                    f"{where}: tensor {name!r}: {count} numbers are too large for {short}; "
+                    f"{self._output}: tensor {name!r}: {count} numbers are too large for {short}; "
                     "--dtype float32 or bfloat16 holds larger ones"
                 )
         return rounded
-
-    def _writer(self, file: str) -> StateWriter:
-        with self._lock:
-            if file not in self._open:
-                layout = {name: self._plan.tensors[name] for name in self._plan.files[file]}
-                place: Path = self._working.content / file
-                self._open[file] = StateWriter(place, layout, self._metadata, self._spare)
-            return self._open[file]

@@ -10,15 +10,22 @@ from negmerge.adapters.adapter import is_adapter, open_adapter
 from negmerge.checkpoints.hub import listed, locate
 from negmerge.checkpoints.sameness import tied
 from negmerge.checkpoints.states import require_same_tensors, shapes
-from negmerge.checkpoints.writer import LARGEST
 from negmerge.errors import UserError, find
 from negmerge.merging.blocks import Block, Stored, Vectors, Workers
 from negmerge.merging.engine import choose, combined
 from negmerge.merging.pool import Pool, in_file_order, stored_dtypes
-from negmerge.models.devices import find_device
+from negmerge.models.devices import available_processors, find_device
 from negmerge.settings.checks import Value
+from negmerge.standalone import folder
 from negmerge.standalone.adapter_output import write_adapter_output
-from negmerge.standalone.output import Results, Target, Tell, write_output
+from negmerge.standalone.output import LARGEST, Results, Target, Tell, write_output
+from negmerge.standalone.parts import (
+    describe,
+    read_survey,
+    require_survey,
+    write_part,
+    write_survey,
+)
 from negmerge.standalone.pools import changeable, open_place, open_pool, short_name
 from negmerge.standalone.shards import Step
 
@@ -46,7 +53,10 @@ def unlearn(
     adapter: int | str | None = None,
     max_shard_size: str = LARGEST,
     force: bool = False,
-    threads: int = 1,
+    part: tuple[int, int] | None = None,
+    survey: str | Path | None = None,
+    push_to: str | None = None,
+    threads: int | None = None,
     device: str | torch.device = "cpu",
     block_numbers: int | None = None,
     progress: bool = False,
@@ -58,8 +68,8 @@ def unlearn(
     """Write base - coefficient * merged vector of a pool, as a model that loads like the base.
 
     It is computed in float32 (float64 where a model has it) and rounded once. What the merged
-    vector leaves at zero keeps the base's exact bits, and so do tensors that take no part. An
-    interrupted run leaves the shards that it finished beside `output`; the same call goes on.
+    vector leaves at zero keeps the base's exact bits, and so do tensors that take no part. A run
+    that is interrupted leaves nothing at `output`.
 
     Args:
         base: the weights before forgetting: a folder, file or hub id.
@@ -78,7 +88,15 @@ def unlearn(
         key: where in a training checkpoint the weights lie, such as `ema`.
         max_shard_size: of the files in a folder, such as 5GB.
         force: overwrite `output`, if it is a file or a folder that this function wrote.
-        threads: how many blocks are worked on at a time; no bit depends on it.
+        part: (I, N) writes the I-th of N parts of the files of a folder, I from 1. The call that
+            finds all parts written makes `output` of them, with the bytes of a single call. (0, N)
+            writes the survey alone.
+        survey: the file of the survey, which a method needs for parts if it must know all of the
+            vectors before it merges the first tensor, such as `ties`.
+        push_to: a repository of the hub, `org/name`, to which the finished folder is uploaded. It
+            is made, private, if it is not there.
+        threads: how many blocks are worked on at a time, as many as there are processors if none
+            are given; no bit depends on it.
         device: `cpu` or `cuda`; no bit depends on it.
         block_numbers: as in `merging.merge`.
         progress: show a bar on standard error.
@@ -93,7 +111,8 @@ def unlearn(
         and `pool` (name and BLAKE3 of the files), `version`, `numbers` of the vector, `kept` (those
         that are not zero), `lost_to_rounding` (those of them that rounding set back to the base's
         value), `matched` (what include and exclude fit), `notes` and `command`; with an
-        `evaluation` also that.
+        `evaluation` also that. Where parts are missing yet, `part`, its `files` and the numbers of
+        those that are `missing`; of a survey, its file.
 
     Raises:
         UserError: anything that is missing, does not fit or cannot be done right; nothing is
@@ -111,37 +130,41 @@ def unlearn(
         max_shard_size,
         force,
     )
-    opened = open_pool(
-        base,
-        pool,
-        include=include,
-        exclude=exclude,
-        vocabulary=vocabulary,
-        key=key,
-        block_numbers=block_numbers,
-        workers=Workers(threads, place),
-    )
+    if adapter is not None and (vector_only or part is not None or target.dtype is not None):
+        raise UserError("an adapter goes with neither --vector-only nor --dtype nor --part")
+    if push_to is not None:
+        if part is not None or (target.folder is None and adapter is None):
+            raise UserError(f"--push-to {push_to}: uploads a folder that one job writes, no other")
+        folder.require_hub(push_to)
+    number, count = part or (None, None)
+    require_survey(chosen, survey, number, count)
+    choice = {"include": include, "exclude": exclude, "vocabulary": vocabulary, "key": key}
+    workers = Workers(threads or available_processors(), place)
+    opened = open_pool(base, pool, **choice, block_numbers=block_numbers, workers=workers)
     if len(pool) == 1 and method == "negmerge":
         opened.notes.append("a pool of one: there is nothing to agree on, so all changes count")
+    facts = {"method": method, "options": settings}
+    asked = {} if part is None and survey is None else describe(opened, **facts, **choice)
+    if number == 0:
+        write_survey(Path(survey), asked, chosen, settings, opened.vectors, progress)
+        return {"survey": str(survey), **facts}
+    if survey is not None:
+        settings = settings | {"survey": read_survey(Path(survey), asked, chosen)}
 
     merge = partial(combined, chosen, settings, opened.vectors, progress)
-    facts = {"method": method, "options": settings}
     facts |= {} if evaluation is None else {"evaluation": evaluation}
-    if adapter is not None:
-        if vector_only or target.dtype is not None:
-            raise UserError("an adapter goes with neither --vector-only nor --dtype")
-        return write_adapter_output(
-            opened,
-            target,
-            facts,
-            merge,
-            chosen,
-            adapter,
-            command=command,
-            threads=threads,
-            tell=tell,
-        )
-    return write_output(opened, target, facts, merge, command=command, threads=threads, tell=tell)
+    how = {"command": command, "tell": tell}
+    if part is not None:
+        asked |= {"coefficient": coefficient, "dtype": str(target.dtype or "auto")}
+        asked |= {"max_shard_size": max_shard_size, "parts": count}
+        return write_part(opened, target, facts, merge, part, asked, **how)
+    if adapter is None:
+        report = write_output(opened, target, facts, merge, **how)
+    else:
+        report = write_adapter_output(opened, target, facts, merge, chosen, adapter, **how)
+    if push_to is not None:
+        tell(f"{output}: is at {folder.push(target.output, push_to)}")
+    return report
 
 
 def find_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
@@ -160,12 +183,12 @@ def negate_files(
     *,
     key: str | None = None,
     force: bool = False,
-    threads: int = 1,
+    threads: int | None = None,
     tell: Tell = lambda line: None,
     command: str | None = None,
 ) -> dict:
     """Write base - coefficient * vector, or adapter, as `unlearn` does; it may lack tensors."""
-    pool = _open_pool(base, vector, key, threads)
+    pool = _open_pool(base, vector, key, threads or available_processors())
 
     def results(step: Step, names: Sequence[str]) -> Results:
         def work(block: Block) -> tuple[Block, object]:
@@ -175,7 +198,7 @@ def negate_files(
 
     target = Target(Path(output), base, find_dtype(dtype), coefficient, force=force)
     facts = {"method": None, "options": {}}
-    return write_output(pool, target, facts, results, command=command, threads=threads, tell=tell)
+    return write_output(pool, target, facts, results, command=command, tell=tell)
 
 
 def _open_pool(base: str | Path, place: str | Path, key: str | None, threads: int) -> Pool:

@@ -1,78 +1,47 @@
-"""The folder beside an output in which it is made, shard by shard, so that a run can go on."""
+"""The folder beside an output in which it is made, and how the result takes the output's place."""
 
 import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from negmerge.errors import UserError
-from negmerge.files import UNWRITABLE, read_json, unwritable, write_json
-
-PLAN = "plan.json"
-
-
-class Working:
-    """An output in the making: what an earlier run of the same plan has finished stays."""
-
-    def __init__(self, output: Path, plan: dict):
-        self.output, self._plan = output, plan
-        self.folder = output.with_name(f".{output.name}.partial")
-        self.content = self.folder / "content"
-        self.done: dict[str, dict] = {}
-
-    def begin(self) -> None:
-        """Take over what an earlier run of the same plan has finished."""
-        with suppress(UserError):
-            before = read_json(self.folder / PLAN, ["plan", "done"])
-            if before["plan"] == self._plan:
-                files = before["done"].items()
-                self.done = {file: note for file, note in files if (self.content / file).is_file()}
-        self.content.mkdir(exist_ok=True)
-        for path in self.content.iterdir():
-            if path.name not in self.done:
-                remove(path)
-        self._note()
-
-    def finish(self, file: str, note: dict) -> None:
-        """Note that a shard is finished."""
-        self.done[file] = note
-        self._note()
-
-    def publish(self, result: Path) -> None:
-        """Put a file or folder in the place of the output."""
-        old = self.output.with_name(f".{self.output.name}.old")
-        remove(old)
-        # A file is replaced at once, a folder has to go before another takes its place.
-        if self.output.is_dir() or (self.output.exists() and result.is_dir()):
-            os.rename(self.output, old)
-        os.replace(result, self.output)
-        remove(old)
-        remove(self.folder)
-
-    def _note(self) -> None:
-        write_json(self.folder / PLAN, {"plan": self._plan, "done": self.done})
+from negmerge.files import UNWRITABLE, unwritable
 
 
 @contextmanager
-def working(output: Path, plan: dict) -> Iterator[Working]:
-    """Make an output; one that is not published leaves no trace but the shards that it finished."""
-    work = Working(output, plan)
+def working(output: Path, folder: Path | None = None) -> Iterator[Path]:
+    """Yield an empty folder to make an output in, which is gone at the end, whatever happens.
+
+    What a killed run left there is removed first. `folder`, in which it lies, is beside the output
+    if none is given.
+    """
+    folder = folder or output.with_name(f".{output.name}.partial")
     try:
-        work.folder.mkdir(parents=True, exist_ok=True)
-        with only_one(work.folder, output):
+        folder.mkdir(parents=True, exist_ok=True)
+        with only_one(folder, output):
             try:
-                work.begin()
-                yield work
-            except BaseException as error:
-                if isinstance(error, UserError) or not work.done:
-                    remove(work.folder)
-                raise
+                for path in folder.iterdir():
+                    remove(path)
+                content = folder / "content"
+                content.mkdir()
+                yield content
+            finally:
+                remove(folder)
     except OSError as error:
         if error.errno in UNWRITABLE:
             raise unwritable(output, error.errno) from error
         raise
+
+
+def publish(result: Path, output: Path) -> None:
+    """Put a file or folder in the place of the output; what was there stays beside the result."""
+    # A file is replaced at once, a folder has to go before another takes its place.
+    if output.is_dir() or (output.exists() and result.is_dir()):
+        os.rename(output, result.with_name(f"{result.name}.old"))
+    os.replace(result, output)
 
 
 @contextmanager
@@ -100,18 +69,3 @@ def stamps(files: Iterable[Path]) -> list[list]:
     """Describe files by absolute path, size and time of the last change, as JSON has it."""
     stats = [(file, file.stat()) for file in files]
     return [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
-
-
-def require_room(output: Path, needed: int) -> None:
-    """Check that the disk has room for an output."""
-    folder = next(path for path in output.absolute().parents if path.is_dir())
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise UserError(
-            f"{output}: needs {_size(needed)}, the disk has {_size(free)} free; make room and run "
-            "again"
-        )
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

@@ -1,7 +1,5 @@
 """The parts of the average gap to Retrain (classifier)."""
 
-from collections.abc import Mapping, Sequence
-
 from negmerge.errors import find
 from negmerge.reporting import style
 from negmerge.reporting.kinds import FigureKind
@@ -24,63 +22,58 @@ class Gap(FigureKind):
     scenarios = ("classifier",)
     needs = (RETRAIN,)
 
-    def draw(self, figure, scores):
-        """Draw the gaps of scores."""
-        data = _data(figure, read_main_records(scores))
-        return plot(figure, data), data
+    def data(self, figure, scores):
+        """List the parts of the gaps, of the trials' means and of each trial, in points.
 
+        The parts of a method add up to its gap. A method without a model has none.
+        """
+        import pandas as pd
 
-def _data(figure: Mapping, scores: Sequence[Mapping]):
-    """List the parts of the gaps, of the trials' means and of each trial.
+        by_place = {"/".join(place_of(score)): score for score in read_main_records(scores)}
+        rows = []
+        for experiment in figure["experiments"]:
+            own = (score for score in by_place.values() if score["experiment"] == experiment)
+            tasks = sorted({score["task"] for score in own})
+            for method, label in figure["methods"].items():
+                for task, names in {MEAN: tasks, **{task: [task] for task in tasks}}.items():
+                    values, references = (
+                        means([find("score", f"{experiment}/{x}/{who}", by_place) for x in names])
+                        for who in (method, RETRAIN)
+                    )
+                    for name in GAP_OF:
+                        pair = values[name], references[name]
+                        part = abs(pair[0] - pair[1]) / len(GAP_OF)
+                        rows.append((experiment, task, method, label, name, *pair, part))
+        return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
-    `part` is the distance to Retrain divided by the number of measures, in points, so that the
-    parts of a method add up to its gap. A method without a model has no values.
-    """
-    import pandas as pd
-
-    by_place = {"/".join(place_of(score)): score for score in scores}
-    rows = []
-    for experiment in figure["experiments"]:
-        tasks = sorted({score["task"] for score in scores if score["experiment"] == experiment})
-        for method, label in figure["methods"].items():
-            for task, names in {MEAN: tasks, **{task: [task] for task in tasks}}.items():
-                own, reference = (
-                    means([find("score", f"{experiment}/{x}/{who}", by_place) for x in names])
-                    for who in (method, RETRAIN)
-                )
-                labels = {"experiment": experiment, "task": task, "method": method, "label": label}
-                for name in GAP_OF:
-                    both = {"value": own[name], "reference": reference[name]}
-                    part = abs(own[name] - reference[name]) / len(GAP_OF)
-                    rows.append(labels | {"measure": name} | both | {"part": part})
-    return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
-
-
-def plot(figure: Mapping, data):
-    """Draw the bars from the numbers of the figure."""
-    labels = {name: label for name, label in figure["methods"].items() if name != RETRAIN}
-    methods, experiments = list(labels), list(figure["experiments"])
-    canvas = style.canvas(6.5, 0.28 * len(methods) * len(experiments) + 1.6)
-    grid = canvas.subplots(len(experiments), 1, squeeze=False)[:, 0]
-    names = {metric.name: metric.label for metric in GAP_AND_PARTS}
-    for axes, experiment in zip(grid, experiments, strict=True):
-        panel = data[data["experiment"] == experiment]
-        parts = panel[panel["task"] == MEAN].set_index(["measure", "method"])["part"]
-        left = [0.0] * len(methods)
-        for name, colour in zip(GAP_OF, style.COLOURS, strict=False):
-            widths = parts[name][methods].to_list()
-            axes.barh(methods, widths, left=left, color=colour, label=names[name])
-            left = [start + width for start, width in zip(left, widths, strict=True)]
-        trials = panel[panel["task"] != MEAN].groupby(["method", "task"])["part"].sum(min_count=1)
-        for place, method in enumerate(methods):
-            gaps = trials[method].to_list()
-            axes.plot(gaps, [place] * len(gaps), "o", color=style.BLACK, markersize=3)
-        style.list_methods(axes, labels)
-        axes.set_xlabel("average gap to Retrain (points), smaller is better; dots: single trials")
-        if len(experiments) > 1:
-            axes.set_title(experiment)
-    canvas.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
-    return canvas
+    def plot(self, figure, data):
+        """Draw the bars, a panel for each experiment."""
+        labels = {name: label for name, label in figure["methods"].items() if name != RETRAIN}
+        methods, experiments = list(labels), list(figure["experiments"])
+        canvas = style.canvas(6.5, 0.28 * len(methods) * len(experiments) + 1.6)
+        grid = canvas.subplots(len(experiments), 1, squeeze=False)[:, 0]
+        names = {metric.name: metric.label for metric in GAP_AND_PARTS}
+        for axes, experiment in zip(grid, experiments, strict=True):
+            panel = data[data["experiment"] == experiment]
+            parts = panel[panel["task"] == MEAN].set_index(["measure", "method"])["part"]
+            left = [0.0] * len(methods)
+            for name, colour in zip(GAP_OF, style.COLOURS, strict=False):
+                widths = parts[name][methods].to_list()
+                axes.barh(methods, widths, left=left, color=colour, label=names[name])
+                left = [start + width for start, width in zip(left, widths, strict=True)]
+            trials = panel[panel["task"] != MEAN].groupby(["method", "task"])["part"]
+            gaps = trials.sum(min_count=1)
+            for place, method in enumerate(methods):
+                dots = gaps[method].to_list()
+                axes.plot(dots, [place] * len(dots), "o", color=style.BLACK, markersize=3)
+            style.list_methods(axes, labels)
+            axes.set_xlabel(
+                "average gap to Retrain (points), smaller is better; dots: single trials"
+            )
+            if len(experiments) > 1:
+                axes.set_title(experiment)
+        canvas.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+        return canvas
 
 
 KIND = Gap()

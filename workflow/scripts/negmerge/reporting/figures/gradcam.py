@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ from negmerge.reporting.kinds import FigureKind
 if TYPE_CHECKING:
     import numpy as np
 
-COLOURS = "inferno"
 COLUMNS = (
     "experiment", "task", "layer", "image", "class", "method", "label", "probability", "row",
     "column", "value",
@@ -50,9 +49,20 @@ class GradCam(FigureKind):
         return {"gradcam": [f"{folder}/gradcam/{{figure}}.safetensors"]}
 
     def draw(self, figure, gradcam):
-        """Draw the maps."""
+        """Draw the blocks one below the other, and list each place of each map."""
+        import pandas as pd
+
         tasks = [read_heatmaps(path) for path in gradcam]
-        return _plot(figure, tasks), _data(figure, tasks)
+        heights = [TITLE + (CELL + GAP) * (1 + len(task.maps)) for task in tasks]
+        width, top = LEFT + (CELL + GAP) * max(len(task.images) for task in tasks), sum(heights)
+        canvas = style.canvas(width, top, layout=None)
+        for task, height in zip(tasks, heights, strict=True):
+            _draw_task(canvas, top, figure["methods"], task)
+            top -= height
+        frames = [frame for task in tasks for frame in _frames(figure["methods"], task)]
+        # Without a model there is no map.
+        empty = pd.DataFrame(columns=list(COLUMNS))
+        return canvas, pd.concat(frames, ignore_index=True) if frames else empty
 
 
 @dataclass(frozen=True)
@@ -80,35 +90,18 @@ def read_heatmaps(path: str | Path) -> Heatmaps:
         raise UserError(f"{path}: no heat maps ({error}); delete it and run again") from error
 
 
-def _data(figure: Mapping, tasks: Sequence[Heatmaps]):
-    """List what the figure shows, a row for each place of each map."""
+def _frames(labels: Mapping[str, str], task: Heatmaps):
     import numpy as np
     import pandas as pd
 
-    frames = [pd.DataFrame(columns=list(COLUMNS))] if not tasks else []
-    for task in tasks:
-        origin = task.origin
-        for (method, image), probability in np.ndenumerate(task.probability):
-            name, values = origin["methods"][method], task.maps[method, image]
-            row, column = np.indices(values.shape).reshape(2, -1)
-            shown = {key: origin[key] for key in ("experiment", "task", "layer")}
-            shown |= {"image": origin["places"][image], "class": origin["classes"][image]}
-            shown |= {"method": name, "label": figure["methods"][name]}
-            shown |= {"probability": round(100 * float(probability), 6)}
-            shown |= {"row": row, "column": column, "value": values.ravel()}
-            frames.append(pd.DataFrame(shown))
-    return pd.concat(frames, ignore_index=True)
-
-
-def _plot(figure: Mapping, tasks: Sequence[Heatmaps]):
-    """Draw the blocks; the maps of one image share their colours, from 0 to the largest value."""
-    heights = [TITLE + (CELL + GAP) * (1 + len(task.maps)) for task in tasks]
-    width, top = LEFT + (CELL + GAP) * max(len(task.images) for task in tasks), sum(heights)
-    canvas = style.canvas(width, top, layout=None)
-    for task, height in zip(tasks, heights, strict=True):
-        _draw_task(canvas, top, figure["methods"], task)
-        top -= height
-    return canvas
+    place = {key: task.origin[key] for key in ("experiment", "task", "layer")}
+    for (method, image), probability in np.ndenumerate(task.probability):
+        name, values = task.origin["methods"][method], task.maps[method, image]
+        row, column = np.indices(values.shape).reshape(2, -1)
+        shown = {"image": task.origin["places"][image], "class": task.origin["classes"][image]}
+        shown |= {"method": name, "label": labels[name]}
+        shown |= {"probability": round(100 * float(probability), 6)}
+        yield pd.DataFrame(place | shown | {"row": row, "column": column, "value": values.ravel()})
 
 
 def _draw_task(canvas, top: float, labels: Mapping[str, str], task: Heatmaps) -> None:
@@ -119,6 +112,7 @@ def _draw_task(canvas, top: float, labels: Mapping[str, str], task: Heatmaps) ->
     rows = ["image", *(labels[name] for name in origin["methods"])]
     for number, image in enumerate(task.images):
         picture = image.transpose(1, 2, 0)
+        high, wide = picture.shape[:2]
         most = float(task.maps[:, number].max(initial=0.0)) or 1.0
         for row, label in enumerate(rows):
             left = LEFT + (CELL + GAP) * number
@@ -132,10 +126,9 @@ def _draw_task(canvas, top: float, labels: Mapping[str, str], task: Heatmaps) ->
                 axes.imshow(picture)
                 axes.set_title(origin["classes"][number], fontsize=8, pad=3)
                 continue
-            high, wide = picture.shape[:2]
             axes.imshow(picture.mean(axis=2), cmap="gray", vmin=0, vmax=255)
             axes.imshow(
-                task.maps[row - 1, number] / most, cmap=COLOURS, vmin=0, vmax=1, alpha=0.65,
+                task.maps[row - 1, number] / most, cmap="inferno", vmin=0, vmax=1, alpha=0.65,
                 interpolation="bilinear", extent=(-0.5, wide - 0.5, high - 0.5, -0.5),
             )  # fmt: skip
             probability = task.probability[row - 1, number]

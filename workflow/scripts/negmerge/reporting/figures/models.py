@@ -1,7 +1,5 @@
 """Forget accuracy against the number of merged models (zero-shot; the paper's ablation)."""
 
-from collections.abc import Mapping, Sequence
-
 from negmerge.reporting import style
 from negmerge.reporting.kinds import MERGES, FigureKind
 from negmerge.reporting.records import read_main_records
@@ -22,43 +20,40 @@ class Models(FigureKind):
     scenarios = ("zero-shot",)
     shows = MERGES
 
-    def draw(self, figure, scores):
-        """Draw a point for each score."""
-        data = _data(figure, read_main_records(scores))
-        return _plot(data), data
+    def data(self, figure, scores):
+        """List the scores, a row per method, on test images in percent."""
+        import pandas as pd
 
+        rows = [
+            {
+                **score,
+                "series": score["method"].partition("-")[0],
+                "label": figure["methods"][score["method"]],
+                **{metric.name: metric.measure(score).value for metric in ACCURACIES},
+            }
+            for score in read_main_records(scores)
+        ]
+        order = ["experiment", "task", "series", "models", "method"]
+        frame = pd.DataFrame(rows, columns=list(COLUMNS))
+        return frame.sort_values(order, ignore_index=True).round(6)
 
-def _data(figure: Mapping, scores: Sequence[Mapping]):
-    """List what the figure shows, a row per method, on test images in percent."""
-    import pandas as pd
+    def plot(self, figure, data):
+        """Draw the lines."""
+        from matplotlib.ticker import MaxNLocator
 
-    rows = [
-        {key: score[key] for key in ("experiment", "task", "method", "models", "coefficient")}
-        | {"series": score["method"].partition("-")[0], "label": figure["methods"][score["method"]]}
-        | {metric.name: metric.measure(score).value for metric in ACCURACIES}
-        for score in scores
-    ]
-    order = ["experiment", "task", "series", "models", "method"]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.sort_values(order, ignore_index=True).round(6)
-
-
-def _plot(data):
-    from matplotlib.ticker import MaxNLocator
-
-    places = style.places(data)
-    canvas = style.canvas(max(3.6 * len(places), 5.5), 3.6)
-    grid = canvas.subplots(1, len(places), squeeze=False)[0]
-    looks = style.styles(data["series"].drop_duplicates())
-    for axes, ((experiment, task), panel) in zip(grid, places, strict=True):
-        for series, line in panel.groupby("series", sort=False):
-            look = looks[series] | {"markersize": 8, "markeredgecolor": "white"}
-            axes.plot(line["models"], line["forget"], label=series, **look)
-        axes.set(title=f"{experiment}: {task}", xlabel="merged models")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    grid[0].set_ylabel("forget accuracy on test images (%)\nlower is better")
-    canvas.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return canvas
+        places = style.places(data)
+        canvas = style.canvas(max(3.6 * len(places), 5.5), 3.6)
+        grid = canvas.subplots(1, len(places), squeeze=False)[0]
+        looks = style.styles(data["series"].drop_duplicates())
+        for axes, ((experiment, task), panel) in zip(grid, places, strict=True):
+            for series, line in panel.groupby("series", sort=False):
+                look = looks[series] | {"markersize": 8, "markeredgecolor": "white"}
+                axes.plot(line["models"], line["forget"], label=series, **look)
+            axes.set(title=f"{experiment}: {task}", xlabel="merged models")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        grid[0].set_ylabel("forget accuracy on test images (%)\nlower is better")
+        canvas.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        return canvas
 
 
 KIND = Models()

@@ -1,10 +1,9 @@
 """Forget accuracy of single models over the pool beside that of merges (zero-shot; Figure 1b)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from negmerge.reporting import style
-from negmerge.reporting.records import read_main_records
-from negmerge.reporting.sweeps import SINGLE, OfSweeps, note_diverged, read_sweeps, threshold
+from negmerge.reporting.sweeps import SINGLE, SINGLES, OfSweeps, threshold
 
 DOTS = "#5F5F5F"
 COLUMNS = ("experiment", "task", "series", "label", "vector", "coefficient", "control", "forget")
@@ -21,60 +20,53 @@ class Spread(OfSweeps):
         "criterion; lower is better."
     )
 
-    def draw(self, figure, sweeps, selected):
-        """Draw the best point of each sweep, and each choice."""
-        measured = read_sweeps(sweeps)
-        data = _data(figure, measured, read_main_records(selected))
-        return note_diverged(_plot(figure, data), figure["methods"], measured), data
+    def data(self, figure, sweeps, selected):
+        """List the dots and marks, in percent.
 
+        A single model's value is its lowest validation forget accuracy among the coefficients whose
+        control accuracy is at least the share to keep of the base's; ties go to the smaller
+        coefficient. A method's value is that of its chosen coefficient.
+        """
+        import pandas as pd
 
-def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
-    """List what the figure shows, a row per dot or mark, in percent.
+        labels = figure["methods"]
+        names = {choice["method"] for choice in selected} | set(labels)
+        rows = []
+        for place, here in style.places(sweeps):
+            moved = here.loc[here["coefficient"] > 0, "vector"]
+            is_single = here["vector"].isin(moved) & ~here["vector"].isin(names)
+            kept = here[(here["control"] >= threshold(selected, *place)) & is_single]
+            best = kept.sort_values(["forget", "coefficient"]).drop_duplicates("vector")
+            best = best.sort_values("vector").assign(series=SINGLE, label=SINGLES)
+            rows += best.to_dict("records")
+            rows += [
+                choice
+                | {"series": choice["method"], "label": labels[choice["method"]]}
+                | {"control": choice["control_accuracy"], "forget": choice["forget_accuracy"]}
+                for choice in selected
+                if (choice["experiment"], choice["task"]) == place
+                and choice["method"] in labels
+                and choice["forget_accuracy"] is not None
+            ]
+        return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
-    A single model's value is its lowest validation forget accuracy among the coefficients whose
-    control accuracy is at least the share to keep of the base's; ties go to the smaller
-    coefficient. A method's value is that of its chosen coefficient.
-    """
-    import pandas as pd
-
-    labels = figure["methods"]
-    names = {choice["method"] for choice in selected} | set(labels)
-    rows = []
-    for place, here in style.places(sweeps):
-        moved = here.loc[here["coefficient"] > 0, "vector"]
-        is_single = here["vector"].isin(moved) & ~here["vector"].isin(names)
-        kept = here[(here["control"] >= threshold(selected, *place)) & is_single]
-        best = kept.sort_values(["forget", "coefficient"]).drop_duplicates("vector")
-        best = best.sort_values("vector").assign(series=SINGLE, label="single models")
-        rows += best.to_dict("records")
-        rows += [
-            {key: choice[key] for key in ("experiment", "task", "vector", "coefficient")}
-            | {"series": choice["method"], "label": labels[choice["method"]]}
-            | {"control": choice["control_accuracy"], "forget": choice["forget_accuracy"]}
-            for choice in selected
-            if (choice["experiment"], choice["task"]) == place
-            and choice["method"] in labels
-            and choice["forget_accuracy"] is not None
-        ]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
-
-
-def _plot(figure: Mapping, data):
-    places, labels = style.places(data), figure["methods"]
-    canvas = style.canvas(max(5.5, 1.5 + 1.3 * len(places)), 3.8)
-    axes = canvas.subplots()
-    for centre, (_, panel) in enumerate(places):
-        _draw_place(axes, centre, panel, style.styles(labels))
-    several = data["experiment"].nunique() > 1
-    ticks = [f"{task}\n{experiment}" if several else task for (experiment, task), _ in places]
-    axes.set_xticks(range(len(places)), ticks)
-    axes.set_xlim(-0.6, len(places) - 0.4)
-    axes.grid(visible=False, axis="x")
-    axes.set_ylabel("forget accuracy on validation images (%)\nlower is better")
-    dot = style.handle("single models", linestyle="none", marker="o", markersize=4, color=DOTS)
-    handles = [dot, *style.handles(labels, linestyle="none")]
-    canvas.legend(handles=handles, loc="outside lower center", ncols=4)
-    return canvas
+    def plot(self, figure, data):
+        """Draw the columns side by side."""
+        places, labels = style.places(data), figure["methods"]
+        canvas = style.canvas(max(5.5, 1.5 + 1.3 * len(places)), 3.8)
+        axes = canvas.subplots()
+        for centre, (_, panel) in enumerate(places):
+            _draw_place(axes, centre, panel, style.styles(labels))
+        several = data["experiment"].nunique() > 1
+        ticks = [f"{task}\n{experiment}" if several else task for (experiment, task), _ in places]
+        axes.set_xticks(range(len(places)), ticks)
+        axes.set_xlim(-0.6, len(places) - 0.4)
+        axes.grid(visible=False, axis="x")
+        axes.set_ylabel("forget accuracy on validation images (%)\nlower is better")
+        dot = style.handle(SINGLES, linestyle="none", marker="o", markersize=4, color=DOTS)
+        handles = [dot, *style.handles(labels, linestyle="none")]
+        canvas.legend(handles=handles, loc="outside lower center", ncols=4)
+        return canvas
 
 
 def _draw_place(axes, centre: int, panel, methods: Mapping[str, Mapping]) -> None:
@@ -85,8 +77,7 @@ def _draw_place(axes, centre: int, panel, methods: Mapping[str, Mapping]) -> Non
         low, high = min(singles), max(singles)
         axes.plot([left, left], [low, high], color=style.GREY, linewidth=6, alpha=0.35)
         # Dots at one height would hide each other: neighbours are moved apart.
-        shifts = [((place * 3) % 5 - 2) * 0.025 for place in range(len(singles))]
-        across = [left + shift for shift in shifts]
+        across = [left + ((place * 3) % 5 - 2) * 0.025 for place in range(len(singles))]
         axes.plot(across, singles, "o", color=DOTS, markersize=4, alpha=0.8)
         axes.annotate(
             f"{high - low:.1f} points", (left, high), (0, 6), textcoords="offset points",

@@ -1,7 +1,5 @@
 """Share of what a method changed that is large enough to survive rounding to int8 and int4."""
 
-from collections.abc import Mapping, Sequence
-
 from negmerge.reporting import style
 from negmerge.reporting.kinds import FigureKind
 from negmerge.reporting.records import read_main_records
@@ -40,63 +38,58 @@ class Survival(FigureKind):
         """Return the paths of the records of the treated models."""
         return {"durability": [f"{folder}/durability/{method}.json" for method in methods]}
 
-    def draw(self, figure, durability):
-        """Draw the shares of what the main criterion chose for each method."""
-        data = _data(figure, read_main_records(durability))
-        return _plot(figure, data), data
+    def data(self, figure, durability):
+        """List the shares of what the main criterion chose, a row per method and form, in percent.
 
+        `surviving` is of the change by magnitude, the others of the changed numbers. A model that
+        is the base, as at coefficient 0, has none of them.
+        """
+        import pandas as pd
 
-def _data(figure: Mapping, records: Sequence[Mapping]):
-    """List what the figure shows, a row per method and form, shares in percent.
+        rows = [
+            record
+            | {"label": figure["methods"][record["method"]], "form": form}
+            | {"changed": part["changed"]}
+            | {
+                share: 100 * part[some] / part[whole] if part["changed"] else None
+                for share, (some, whole) in SHARES.items()
+            }
+            for record in read_main_records(durability)
+            for form, part in record["survival"].items()
+        ]
+        return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
-    `surviving` is of the change by magnitude, the others of the changed numbers. A model that is
-    the base, as at coefficient 0, has none of them.
-    """
-    import pandas as pd
-
-    labels = ("experiment", "task", "method", "coefficient", "group_size")
-    rows = [
-        {key: record[key] for key in labels}
-        | {"label": figure["methods"][record["method"]], "form": form, "changed": part["changed"]}
-        | {
-            share: 100 * part[some] / part[whole] if part["changed"] else None
-            for share, (some, whole) in SHARES.items()
-        }
-        for record in records
-        for form, part in record["survival"].items()
-    ]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
-
-
-def _plot(figure: Mapping, data):
-    places = style.places(data)
-    methods, forms = list(figure["methods"]), list(data["form"].drop_duplicates())
-    height = len(places) * (0.75 + HEIGHT * len(methods) * max(len(forms), 1)) + 1.2
-    canvas = style.canvas(6.5, height)
-    grid = canvas.subplots(max(len(places), 1), 1, squeeze=False, sharex=True)[:, 0]
-    for axes, ((experiment, task), panel) in zip(grid, places, strict=True):
-        for number, (form, colour) in enumerate(zip(forms, style.COLOURS, strict=False)):
-            shares = panel[panel["form"] == form].set_index("method").reindex(methods)
-            offset = (number - (len(forms) - 1) / 2) * HEIGHT
-            lines = [place + offset for place in range(len(methods))]
-            axes.barh(lines, shares["surviving"].fillna(0), HEIGHT * 0.9, color=colour, label=form)
-            dots = {"color": style.BLACK, "markersize": 5, "markeredgecolor": "white"}
-            axes.plot(shares["moved_numbers"], lines, "o", **dots)
-            for line, value in zip(lines, shares["surviving"], strict=True):
-                text = f"{value:.1f}" if value == value else "nothing changed"
-                axes.annotate(
-                    text, (100, line), (4, 0), textcoords="offset points", va="center", fontsize=8,
-                    annotation_clip=False,
-                )  # fmt: skip
-        style.list_methods(axes, figure["methods"])
-        axes.set(xlim=(0, 100), title=f"{experiment}: {task}")
-    grid[-1].set_xlabel(
-        "bars: share of the change, by magnitude, of half a step or more (%)\n"
-        "dots: share of the changed numbers that round to another value (%)"
-    )
-    handles = grid[0].get_legend_handles_labels()
-    canvas.legend(*handles, loc="outside upper center", ncols=len(forms))
-    return canvas
+    def plot(self, figure, data):
+        """Draw the bars and dots."""
+        places = style.places(data)
+        methods, forms = list(figure["methods"]), list(data["form"].drop_duplicates())
+        height = len(places) * (0.75 + HEIGHT * len(methods) * max(len(forms), 1)) + 1.2
+        canvas = style.canvas(6.5, height)
+        grid = canvas.subplots(max(len(places), 1), 1, squeeze=False, sharex=True)[:, 0]
+        for axes, ((experiment, task), panel) in zip(grid, places, strict=True):
+            for number, (form, colour) in enumerate(zip(forms, style.COLOURS, strict=False)):
+                shares = panel[panel["form"] == form].set_index("method").reindex(methods)
+                offset = (number - (len(forms) - 1) / 2) * HEIGHT
+                lines = [place + offset for place in range(len(methods))]
+                bars = shares["surviving"]
+                axes.barh(lines, bars.fillna(0), HEIGHT * 0.9, color=colour, label=form)
+                dots = {"color": style.BLACK, "markersize": 5, "markeredgecolor": "white"}
+                axes.plot(shares["moved_numbers"], lines, "o", **dots)
+                for line, value in zip(lines, bars, strict=True):
+                    axes.annotate(
+                        f"{value:.1f}" if value == value else "nothing changed", (100, line),
+                        (4, 0), textcoords="offset points", va="center", fontsize=8,
+                        annotation_clip=False,
+                    )  # fmt: skip
+            style.list_methods(axes, figure["methods"])
+            axes.set(xlim=(0, 100), title=f"{experiment}: {task}")
+        grid[-1].set_xlabel(
+            "bars: share of the change, by magnitude, of half a step or more (%)\n"
+            "dots: share of the changed numbers that round to another value (%)"
+        )
+        handles = grid[0].get_legend_handles_labels()
+        canvas.legend(*handles, loc="outside upper center", ncols=len(forms))
+        return canvas
 
 
 KIND = Survival()

@@ -1,11 +1,10 @@
 """Forget against control accuracy of vectors, and what was chosen (zero-shot; Figure 1a)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from negmerge.reporting import style
-from negmerge.reporting.records import read_main_records
-from negmerge.reporting.sweeps import SINGLE, OfSweeps, note_diverged, read_sweeps, threshold
+from negmerge.reporting.sweeps import SINGLE, SINGLES, OfSweeps, threshold
 from negmerge.scenarios.base import place_of
 
 PANELS_PER_ROW = 3
@@ -26,66 +25,59 @@ class Tradeoff(OfSweeps):
         "coefficient that was chosen. Lines that continue far to the left are cut off."
     )
 
-    def draw(self, figure, sweeps, selected):
-        """Draw lines from sweeps, with a mark at each choice."""
-        measured = read_sweeps(sweeps)
-        data = _data(figure, measured, read_main_records(selected))
-        return note_diverged(plot(figure, data), figure["methods"], measured), data
+    def data(self, figure, sweeps, selected):
+        """List the points of the lines, in percent.
 
+        `series` is a method, or `single` for the lines of single models. `chosen` marks the
+        method's coefficient, and `threshold` is the control accuracy that it had to keep.
+        """
+        import pandas as pd
 
-def _data(figure: Mapping, sweeps, selected: Sequence[Mapping]):
-    """List what the figure shows, a row per point of a line, in percent.
+        names = {choice["method"] for choice in selected} | set(figure["methods"])
+        choices = {place_of(choice): choice for choice in reversed(selected)}
+        frames = []
+        for place, here in style.places(sweeps):
+            here = here.assign(threshold=threshold(selected, *place))
+            singles = here[~here["vector"].isin(names)]
+            frames.append(singles.assign(series=SINGLE, label=SINGLES, chosen=False))
+            for method, label in figure["methods"].items():
+                choice = choices.get((*place, method), {"vector": None})
+                if choice["vector"] is not None:
+                    line = here[here["vector"] == choice["vector"]]
+                    chosen = line["coefficient"] == choice["coefficient"]
+                    frames.append(line.assign(series=method, label=label, chosen=chosen))
+        return pd.concat(frames, ignore_index=True)[list(COLUMNS)].round(6)
 
-    `series` is a method, or `single` for the lines of single models. `chosen` marks the method's
-    coefficient, and `threshold` is the control accuracy that it had to keep.
-    """
-    import pandas as pd
-
-    names = {choice["method"] for choice in selected} | set(figure["methods"])
-    choices = {place_of(choice): choice for choice in reversed(selected)}
-    frames = []
-    for place, here in style.places(sweeps):
-        here = here.assign(threshold=threshold(selected, *place))
-        singles = here[~here["vector"].isin(names)]
-        frames.append(singles.assign(series=SINGLE, label="single models", chosen=False))
-        for method, label in figure["methods"].items():
-            choice = choices.get((*place, method), {"vector": None})
-            if choice["vector"] is not None:
-                line = here[here["vector"] == choice["vector"]]
-                chosen = line["coefficient"] == choice["coefficient"]
-                frames.append(line.assign(series=method, label=label, chosen=chosen))
-    return pd.concat(frames, ignore_index=True)[list(COLUMNS)].round(6)
-
-
-def plot(figure: Mapping, data):
-    """Draw the panels from the numbers of the figure."""
-    places, labels = style.places(data), figure["methods"]
-    columns = min(len(places), PANELS_PER_ROW)
-    rows, legend_rows = math.ceil(len(places) / columns), math.ceil((len(labels) + 3) / 4)
-    canvas = style.canvas(max(3.6 * columns, 6.5), 3.2 * rows + 0.25 * legend_rows + 0.2)
-    grid = list(canvas.subplots(rows, columns, squeeze=False).flat)
-    several = data["experiment"].nunique() > 1
-    for place, (axes, ((experiment, task), panel)) in enumerate(zip(grid, places, strict=False)):
-        _draw_panel(axes, panel, style.styles(labels))
-        axes.set_xlabel("control accuracy (%), higher is better")
-        if place % columns == 0:
-            axes.set_ylabel("forget accuracy (%), lower is better")
-        axes.set_title(f"{experiment}: {task}" if several else task)
-    for axes in grid[len(places) :]:
-        axes.remove()
-    handles = [
-        *style.handles(labels, markeredgecolor="white"),
-        style.handle("single models", color=style.GREY, linewidth=0.9),
-        style.handle("base", color=style.BLACK, marker="*", markersize=9, linestyle="none"),
-        style.handle("accuracy to keep", color=style.BLACK, linestyle="--", linewidth=0.9),
-    ]
-    canvas.legend(handles=handles, loc="outside lower center", ncols=4)
-    return canvas
+    def plot(self, figure, data):
+        """Draw the panels."""
+        places, labels = style.places(data), figure["methods"]
+        columns = min(len(places), PANELS_PER_ROW)
+        rows, legend_rows = math.ceil(len(places) / columns), math.ceil((len(labels) + 3) / 4)
+        canvas = style.canvas(max(3.6 * columns, 6.5), 3.2 * rows + 0.25 * legend_rows + 0.2)
+        grid = list(canvas.subplots(rows, columns, squeeze=False).flat)
+        several = data["experiment"].nunique() > 1
+        panels = zip(grid, places, strict=False)
+        for place, (axes, ((experiment, task), panel)) in enumerate(panels):
+            _draw_panel(axes, panel, style.styles(labels))
+            axes.set_xlabel("control accuracy (%), higher is better")
+            if place % columns == 0:
+                axes.set_ylabel("forget accuracy (%), lower is better")
+            axes.set_title(f"{experiment}: {task}" if several else task)
+        for axes in grid[len(places) :]:
+            axes.remove()
+        black = {"color": style.BLACK}
+        handles = [
+            *style.handles(labels, markeredgecolor="white"),
+            style.handle(SINGLES, color=style.GREY, linewidth=0.9),
+            style.handle("base", marker="*", markersize=9, linestyle="none", **black),
+            style.handle("accuracy to keep", linestyle="--", linewidth=0.9, **black),
+        ]
+        canvas.legend(handles=handles, loc="outside lower center", ncols=4)
+        return canvas
 
 
 def _draw_panel(axes, panel, methods: Mapping[str, Mapping]) -> None:
-    singles = panel[panel["series"] == SINGLE]
-    for _, line in singles.groupby("vector", sort=False):
+    for _, line in panel[panel["series"] == SINGLE].groupby("vector", sort=False):
         axes.plot(line["control"], line["forget"], color=style.GREY, linewidth=0.7, alpha=0.8)
     for place, (method, look) in enumerate(methods.items()):
         line = panel[panel["series"] == method]

@@ -1,0 +1,131 @@
+"""GGUF files, as transformers reads them."""
+
+import json
+import sys
+
+import gguf
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from negmerge.checkpoints.gguf import GgufFile
+from negmerge.checkpoints.opening import open_state
+from negmerge.errors import UserError
+
+WORDS, WIDTH, HEADS, GROUPS, HIDDEN = 64, 64, 4, 2, 96
+KINDS = gguf.GGMLQuantizationType
+SHAPES = {
+    "attn_q": (WIDTH, WIDTH),
+    "attn_k": (GROUPS * WIDTH // HEADS, WIDTH),
+    "attn_v": (GROUPS * WIDTH // HEADS, WIDTH),
+    "attn_output": (WIDTH, WIDTH),
+    "ffn_gate": (HIDDEN, WIDTH),
+    "ffn_up": (HIDDEN, WIDTH),
+    "ffn_down": (WIDTH, HIDDEN),
+    "attn_norm": (WIDTH,),
+    "ffn_norm": (WIDTH,),
+}
+
+
+def write_gguf(path, tied=True, without=()):
+    """Write a Llama of one layer with tensors of three types, and a tokenizer of bytes."""
+    writer = gguf.GGUFWriter(path, "llama")
+    for add, value in (
+        (writer.add_context_length, 32),
+        (writer.add_embedding_length, WIDTH),
+        (writer.add_block_count, 1),
+        (writer.add_feed_forward_length, HIDDEN),
+        (writer.add_head_count, HEADS),
+        (writer.add_head_count_kv, GROUPS),
+        (writer.add_layer_norm_rms_eps, 1e-5),
+        (writer.add_rope_freq_base, 10000.0),
+        (writer.add_vocab_size, WORDS),
+        (writer.add_tokenizer_model, "gpt2"),
+        (writer.add_tokenizer_pre, "default"),
+        (writer.add_token_list, ["<s>", "</s>", "AB", *map(chr, range(65, 62 + WORDS))]),
+        (writer.add_token_types, [3, 3, *[1] * (WORDS - 2)]),
+        (writer.add_token_merges, ["A B"]),
+        (writer.add_bos_token_id, 0),
+        (writer.add_eos_token_id, 1),
+    ):
+        add(value)
+    shapes = {"token_embd": (WORDS, WIDTH), "output_norm": (WIDTH,)}
+    shapes |= {f"blk.0.{name}": shape for name, shape in SHAPES.items()}
+    if not tied:
+        shapes["output"] = (WORDS, WIDTH)
+    numbers = np.random.default_rng(0)
+    for name in shapes.keys() - set(without):
+        tensor = numbers.normal(size=shapes[name]).astype(np.float32)
+        kind = KINDS.F32 if tensor.ndim == 1 else KINDS.F16 if "ffn" in name else KINDS.Q8_0
+        writer.add_tensor(f"{name}.weight", gguf.quantize(tensor, kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def of_transformers(path):
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        path.parent, gguf_file=path.name, dtype=torch.float32
+    )
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_names_shapes_and_numbers_are_those_of_transformers(tmp_path, tied):
+    path = write_gguf(tmp_path / "model.gguf", tied)
+    expected = dict(of_transformers(path).named_parameters())
+    for place in (path, tmp_path):
+        state = open_state(place)
+        assert isinstance(state, GgufFile)
+        assert state.names == sorted(expected)
+    assert ("lm_head.weight" in state.names) != tied
+    assert state.notes == [f"{path}: dequantised from F16, F32, Q8_0 to float32"]
+    for name, parameter in expected.items():
+        flat = parameter.detach().reshape(-1)
+        assert (state.shape(name), state.dtype(name)) == (parameter.shape, torch.float32)
+        end = len(flat)
+        for start, stop in ((0, end), (0, 1), (5, end - 3), (end - 1, end)):
+            assert torch.equal(state.numbers(name, start, stop), flat[start:stop]), name
+
+
+def test_what_is_read_whole_is_what_is_read_by_rows(tmp_path):
+    path = write_gguf(tmp_path / "model.gguf")
+    rows, whole = GgufFile(path), GgufFile(path)
+    assert {name for name in rows.names if "norm" not in name} == set(rows._orders)
+    whole._orders.clear()
+    assert all(torch.equal(rows[name], tensor) for name, tensor in whole.items())
+
+
+def test_an_unlearned_gguf_model_is_a_folder_that_transformers_loads(tmp_path):
+    path = write_gguf(tmp_path / "model.gguf")
+    folder = tmp_path / "out"
+    GgufFile(path).write_companions(folder)
+    save_file(dict(GgufFile(path).items()), folder / "model.safetensors", {"format": "pt"})
+    found = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    expected = of_transformers(path)
+    assert type(found) is type(expected)
+    assert "quantization_config" not in json.loads((folder / "config.json").read_text())
+    words = torch.arange(12).view(2, 6)
+    assert torch.equal(found(words).logits, expected(words).logits)
+    tokenizers = (
+        transformers.AutoTokenizer.from_pretrained(folder),
+        transformers.AutoTokenizer.from_pretrained(tmp_path, gguf_file="model.gguf"),
+    )
+    assert len({tuple(tokenizer("ABBA").input_ids) for tokenizer in tokenizers}) == 1
+    assert load_file(folder / "model.safetensors").keys() == set(GgufFile(path).names)
+
+
+def test_what_cannot_be_read_is_named(tmp_path, refused, monkeypatch):
+    path = write_gguf(tmp_path / "model.gguf", without=["blk.0.attn_q"])
+    name = "model.layers.0.self_attn.q_proj.weight"
+    assert refused(path) == f"{path}: has no tensor for {name!r} of LlamaForCausalLM"
+    whole = path.read_bytes()
+    for content in (whole[:100], whole[:-10], whole.replace(b"llama", b"camel")):
+        path.write_bytes(content)
+        assert refused(path).startswith(f"{path}: a GGUF file that transformers does not read: ")
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(UserError, match=r"pip install 'negmerge\[hub\]'$"):
+        GgufFile(path)

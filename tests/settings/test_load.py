@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ConfigDict, Field, PositiveInt
 
 from negmerge.errors import UserError
-from negmerge.jobs.costs import load_costs
+from negmerge.jobs.work import load_costs
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.load import load_yaml, read_yaml, write_yaml
 from negmerge.settings.recipe import FileName, Positive, Settings

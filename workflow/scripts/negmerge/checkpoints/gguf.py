@@ -53,18 +53,18 @@ class GgufFile(StoredState):
             ) from None
         try:
             settings = load_gguf_checkpoint(str(path))["config"]
-            self._config = AutoConfig.for_model(**settings)
+            self.config = AutoConfig.for_model(**settings)
             with torch.device("meta"):
-                model = AutoModelForCausalLM.from_config(self._config)
+                model = AutoModelForCausalLM.from_config(self.config)
             reader = gguf.GGUFReader(path)
             kind = reader.fields["general.architecture"].contents()
             [architecture] = [key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == kind]
-            names = gguf.get_tensor_name_map(architecture, self._config.num_hidden_layers)
+            names = gguf.get_tensor_name_map(architecture, self.config.num_hidden_layers)
         except ERRORS as error:
             raise UserError(
                 f"{path}: a GGUF file that transformers does not read: {one_line(error):.200}"
             ) from error
-        self._config.architectures = [type(model).__name__]
+        self.config.architectures = [type(model).__name__]
         self._dequantize = gguf.dequantize
         self._processor = TENSOR_PROCESSORS.get(kind, TensorProcessor)(config=settings)
         # Tied parameters are listed once, by the name under which files have them.
@@ -116,9 +116,9 @@ class GgufFile(StoredState):
         from transformers import GenerationConfig
 
         self._tokenizer.save_pretrained(folder)
-        self._config.dtype = "float32"
-        self._config.save_pretrained(folder)
-        GenerationConfig.from_model_config(self._config).save_pretrained(folder)
+        self.config.dtype = "float32"
+        self.config.save_pretrained(folder)
+        GenerationConfig.from_model_config(self.config).save_pretrained(folder)
 
     @cached_property
     def _orders(self) -> dict[str, np.ndarray]:

@@ -1,7 +1,6 @@
 """Many vectors, read block by block: the same rows of one tensor of each at a time."""
 
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,11 +53,6 @@ STREAMS = 4
 BATCH = 8
 # The largest piece of memory that lets GNU's C library raise its threshold.
 PIECE = 2**25 - 2**16
-
-
-def processors() -> int:
-    """Return how many processors this process may use, where the system tells, else all."""
-    return len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
 
 
 class Workers:

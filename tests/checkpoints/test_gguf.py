@@ -96,14 +96,6 @@ def test_names_shapes_and_numbers_are_those_of_transformers(tmp_path, tied):
             assert torch.equal(state.numbers(name, start, stop), flat[start:stop]), name
 
 
-def test_what_is_read_whole_is_what_is_read_by_rows(tmp_path):
-    path = write_gguf(tmp_path / "model.gguf")
-    rows, whole = GgufFile(path), GgufFile(path)
-    assert {name for name in rows.names if "norm" not in name} == set(rows._orders)
-    whole._orders.clear()
-    assert all(torch.equal(rows[name], tensor) for name, tensor in whole.items())
-
-
 @pytest.fixture
 def pool(tmp_path, monkeypatch):
     """The places of a GGUF base and of two models fine-tuned from it, and the models."""

@@ -17,7 +17,15 @@ from negmerge.errors import UserError, one_line
 # How many of the tensors that can only be read whole stay in memory.
 KEPT = 4
 # What the libraries raise for a file that is cut, lies, or is of a model that they do not know.
-ERRORS = (ArithmeticError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class GgufFile(StoredState):
@@ -50,6 +58,8 @@ class GgufFile(StoredState):
                 model = AutoModelForCausalLM.from_config(self.config)
             reader = gguf.GGUFReader(path)
             kind = reader.fields["general.architecture"].contents()
+            [architecture] = [key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == kind]
+            names = gguf.get_tensor_name_map(architecture, self.config.num_hidden_layers)
         except ERRORS as error:
             raise UserError(
                 f"{path}: a GGUF file that transformers does not read: {one_line(error):.200}"
@@ -62,8 +72,6 @@ class GgufFile(StoredState):
             name: Layout(torch.float32, tuple(parameter.shape))
             for name, parameter in model.named_parameters()
         }
-        [architecture] = [key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == kind]
-        names = gguf.get_tensor_name_map(architecture, self.config.num_hidden_layers)
         held = {tensor.name: tensor for tensor in reader.tensors}
         self._tensors = {}
         for name in layouts:
@@ -88,7 +96,7 @@ class GgufFile(StoredState):
         first = start // columns
         # All of a row, since its numbers share scales.
         rows = self._tensors[name].data[order[first : max(-(-stop // columns), first + 1)]]
-        flat = self._dequantized(name, rows).reshape(-1)
+        flat = self._dequantize(rows, self._tensors[name].tensor_type).reshape(-1)
         return torch.from_numpy(flat)[start - first * columns : stop - first * columns]
 
     def require_tokenizer(self) -> None:
@@ -131,7 +139,8 @@ class GgufFile(StoredState):
         return orders
 
     def _flattened(self, name: str) -> Tensor:
-        numbers = self._process(name, self._dequantized(name, self._tensors[name].data))
+        tensor = self._tensors[name]
+        numbers = self._process(name, self._dequantize(tensor.data, tensor.tensor_type))
         if numbers.shape != self.shape(name):
             raise UserError(
                 f"{self.path}: tensor {name!r} has shape {list(numbers.shape)}, expected "
@@ -147,12 +156,3 @@ class GgufFile(StoredState):
             tensor_key_mapping={},
             parsed_parameters={"tensors": {}},
         ).weights
-
-    def _dequantized(self, name: str, stored: np.ndarray) -> np.ndarray:
-        kind = self._tensors[name].tensor_type
-        try:
-            return self._dequantize(stored, kind)
-        except NotImplementedError as error:
-            raise UserError(
-                f"{self.path}: tensor {name!r} has type {kind.name}: {error}"
-            ) from error

@@ -17,7 +17,13 @@ import sklearn
 from marks import MEASUREMENTS, ROOT, machine, machine_of, write_between
 from sklearn.svm import SVC
 
-from negmerge.evaluation.membership import FEATURES, features, membership_attack, svc_membership
+from negmerge.evaluation.membership import (
+    FEATURES,
+    features,
+    membership_verdicts,
+    percent,
+    svc_membership,
+)
 
 RECORD = ROOT / "benchmarks" / "membership.json"
 CLASSES = 10
@@ -62,14 +68,15 @@ def measure(members: int, forget: int) -> dict:
     print(f"features of all images: {seconds} s")
     record = {"images": counts, "features_seconds": seconds}
     for name, call in (("scikit-learn", bare), ("svc_membership", svc_membership)):
-        percent, seconds = timed(lambda call=call: call(*confidences))
-        record[name] = {"percent": round(float(percent), 4), "seconds": seconds}
-        print(f"confidence by {name}: {percent:.2f} %, {seconds} s")
+        success, seconds = timed(lambda call=call: call(*confidences))
+        record[name] = {"percent": round(float(success), 4), "seconds": seconds}
+        print(f"confidence by {name}: {success:.2f} %, {seconds} s")
     record["attack"] = {}
     for name in FEATURES:
-        found, seconds = timed(lambda name=name: membership_attack(*drawn.values(), [name]))
-        record["attack"][name] = {"percent": round(found[name], 4), "seconds": seconds}
-        print(f"attack by {name}: {found[name]:.2f} %, {seconds} s")
+        found, seconds = timed(lambda name=name: membership_verdicts(*drawn.values(), [name]))
+        success = percent(found[name])
+        record["attack"][name] = {"percent": round(success, 4), "seconds": seconds}
+        print(f"attack by {name}: {success:.2f} %, {seconds} s")
     return record
 
 

@@ -6,7 +6,7 @@ from negmerge.checkpoints.states import read_state, write_state
 from negmerge.data.forget import Split, write_split
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Classification, all_outputs
-from negmerge.evaluation.membership import membership_attack
+from negmerge.evaluation.membership import membership_verdicts, percent
 from negmerge.models.classifiers import build_classifier, last_linear
 from negmerge.scenarios import load_task
 from negmerge.scenarios.task import Scoring
@@ -96,7 +96,8 @@ def test_test_images_are_all_those_of_the_test_split(scenario):
 
 def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, network):
     found = outputs(scenario, network)
-    attack = membership_attack(found["retain"], found["test"], found["forget"])
+    verdicts = membership_verdicts(found["retain"], found["test"], found["forget"])
+    attack = {name: percent(unseen) for name, unseen in verdicts.items()}
     assert len(attack) == 6
     score, of_images = scenario.scores(network, found, Scoring(8, None, "all", 0))
     used = {"members": 10, "nonmembers": 10, "of_retain": 32, "of_test": 10}

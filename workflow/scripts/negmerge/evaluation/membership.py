@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from negmerge.errors import NotFinite, UserError, unknown
+from negmerge.errors import NotFinite, UserError
 from negmerge.seeds import derive_seed
 
 # Stands for a probability of 0 in logarithms, as in SalUn's code.
@@ -128,18 +128,6 @@ def images_to_learn_from(retain: int, test: int, seed: int) -> tuple[np.ndarray,
     return np.arange(count), nonmembers
 
 
-def membership_attack(
-    members: Outputs,
-    nonmembers: Outputs,
-    forget: Outputs,
-    names: Sequence[str] = FEATURES,
-    seed: int = 0,
-) -> dict[str, float]:
-    """Attack a model with each feature by itself; see `membership_verdicts`."""
-    verdicts = membership_verdicts(members, nonmembers, forget, names, seed)
-    return {name: percent(unseen) for name, unseen in verdicts.items()}
-
-
 def membership_verdicts(
     members: Outputs,
     nonmembers: Outputs,
@@ -152,12 +140,8 @@ def membership_verdicts(
     Outputs are logits and labels of all retain images, in the order of the data set and without
     augmentation; of all test images; and of the forgotten ones. `images_to_learn_from` says which
     of them are used, and needs the seed. Each of the features wanted, `names`, costs a classifier
-    of its own. No images of one kind, an unknown feature, and what `features` refuses are a
-    UserError.
+    of its own. No images of one kind, and what `features` refuses, are a UserError.
     """
-    for name in names:
-        if name not in FEATURES:
-            raise UserError(unknown("feature", name, FEATURES))
     places = images_to_learn_from(len(members[1]), len(nonmembers[1]), seed)
     known, unseen = (
         features(*(np.asarray(part)[chosen] for part in outputs))

@@ -16,7 +16,6 @@ from negmerge.evaluation.accuracy import Classification, accuracy, relearn_epoch
 from negmerge.evaluation.membership import (
     FEATURES,
     features,
-    membership_attack,
     membership_verdicts,
     percent,
 )
@@ -66,8 +65,8 @@ class ClassifierTask(Task):
         if "test" not in outputs:
             return {}
         known = outputs["retain"], outputs["test"], outputs["forget"]
-        attack = membership_attack(*known, PUBLISHED_FEATURES, seed=seed)
-        return {"mia": attack["confidence"]}
+        verdicts = membership_verdicts(*known, PUBLISHED_FEATURES, seed)
+        return {"mia": percent(verdicts["confidence"])}
 
     def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:
         """Return the attack by its features and relearn times, and arrays of each image."""

@@ -12,7 +12,7 @@ import yaml
 from huggingface_hub import HfApi, ModelCard, ModelCardData
 from huggingface_hub.utils import validate_repo_id
 
-from negmerge.checkpoints.hub import locate
+from negmerge.checkpoints.hub import is_gguf, locate
 from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError, hide_secrets, one_line
 from negmerge.files import read_json, read_json_records, write_text
@@ -75,11 +75,9 @@ def stem(state: StoredState) -> str:
 
 
 def base_folder(place: str | Path) -> Path | None:
-    """Return the folder of a model that was given as one, or as a GGUF file, which holds all."""
+    """Return the place of a model that becomes a folder: a folder, or a file that has it all."""
     path = locate(place)
-    if path.is_dir():
-        return path
-    return path.parent if path.suffix == ".gguf" else None
+    return path if path.is_dir() or is_gguf(path) else None
 
 
 def require_replaceable(output: Path, force: bool, inputs: Iterable[Path]) -> None:

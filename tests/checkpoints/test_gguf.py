@@ -5,11 +5,13 @@ import sys
 
 import gguf
 import numpy as np
+import peft
 import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from adapter_examples import adapt, distance, moved
 from negmerge.checkpoints.gguf import GgufFile
 from negmerge.checkpoints.opening import open_state
 from negmerge.errors import UserError
@@ -116,6 +118,17 @@ def test_an_unlearned_gguf_model_is_a_folder_that_transformers_loads(tmp_path):
     )
     assert len({tuple(tokenizer("ABBA").input_ids) for tokenizer in tokenizers}) == 1
     assert load_file(folder / "model.safetensors").keys() == set(GgufFile(path).names)
+
+
+def test_an_adapter_of_peft_goes_on_a_gguf_model(tmp_path):
+    path = write_gguf(tmp_path / "model.gguf")
+    base = tmp_path / "base"
+    GgufFile(path).write_companions(base)
+    save_file(dict(GgufFile(path).items()), base / "model.safetensors", {"format": "pt"})
+    configuration = peft.LoraConfig(use_dora=True, target_modules=["q_proj", "down_proj"])
+    folder = adapt(of_transformers(path), configuration, tmp_path / "adapter")
+    expected = moved(open_state(base), folder)
+    assert distance(moved(open_state(path), folder), expected) == 0
 
 
 def test_what_cannot_be_read_is_named(tmp_path, refused, monkeypatch):

@@ -79,9 +79,9 @@ def test_a_pool_is_merged_and_subtracted(run, tmp_path):
 
 
 def test_a_command_for_studies_names_the_extra(run):
-    assert run("check demo") == (
+    assert run("plan demo") == (
         1,
         "",
-        "error: `negmerge check` needs yaml, which is not installed: "
+        "error: `negmerge plan` needs snakemake, which is not installed: "
         "pip install 'negmerge[workflow]'\n",
     )

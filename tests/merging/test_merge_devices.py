@@ -30,7 +30,8 @@ def second_device(monkeypatch):
 def test_methods_compute_on_the_device_of_the_blocks(second_device, method, options, kind):
     pool = POOLS[kind]
     with second_device:
-        found = merge(method, pool, device="cuda", block_numbers=100, **options)
+        # The second device is known in this thread only.
+        found = merge(method, pool, threads=1, device="cuda", block_numbers=100, **options)
     assert second_device.operations > len(pool)
     assert not any(isinstance(tensor, There) for tensor in found.values())
     assert bits(found) == bits(merge(method, pool, **options))
@@ -40,7 +41,6 @@ def test_files_are_merged_on_the_device(second_device, tmp_path):
     pool = [{n: tensor.half() for n, tensor in v.items()} for v in random_pool(3, 3)]
     paths = saved(pool, tmp_path)
     with second_device:
-        # The second device is known in this thread only.
         merge_files(
             "negmerge", paths[1:], tmp_path / "there", base=paths[0], device="cuda", threads=1
         )

@@ -191,24 +191,19 @@ def test_the_commands_for_ones_own_checkpoints_work_on_files(tmp_path):
     assert chosen == [pytest.approx([1 - 0.9 * 2, 1.0]), pytest.approx([1 - 1.0 * 2, 1.0])]
 
 
-def test_the_lines_of_python_do_the_same(tmp_path, monkeypatch):
+def test_the_examples_of_functions_agree_with_each_other(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    base, *pool = ({"w": torch.tensor(values)} for values in ([1.0, 1.0], [2.0, 0.0], [4.0, 2.0]))
-    for place, state in zip(("base", "pool/1", "pool/2"), (base, *pool), strict=True):
-        Path(place).parent.mkdir(exist_ok=True)
-        save_file(state, place)
-    model = torch.nn.Module()
-    model.w = torch.nn.Parameter(base["w"].clone())
-
-    def evaluate(moved):
-        return {"forget": float(moved.w[0]), "control": 1.0}
-
-    names = {"base": base, "pool": pool, "model": model, "evaluate": evaluate}
-    for code in blocks(CHECKPOINTS_PAGE, "python"):
+    names = {}
+    for code in blocks("docs/functions.md", "python"):
         exec(code, names)
-    assert torch.allclose(load_file("unlearned")["w"], torch.tensor([1 - 0.9 * 2, 1.0]))
-    assert names["choice"].coefficient == 1
-    assert torch.allclose(model.w, torch.tensor([1 - 1.0 * 2, 1.0]))
+    on_disk = load_file("unlearned.safetensors")
+    assert all(torch.equal(on_disk[name], tensor) for name, tensor in names["unlearned"].items())
+    choice, vector = names["choice"], names["vector"]
+    before = load_file("base.safetensors")
+    assert len(choice.measurements) == 21
+    expected = before["weight"] - choice.coefficient * vector["weight"]
+    assert torch.equal(names["base"].weight, expected)
+    assert "of 10 numbers change" in capsys.readouterr().out
 
 
 MODEL_PAGE = (ROOT / "docs" / "add-a-model-or-study.md").read_text()

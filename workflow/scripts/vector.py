@@ -17,7 +17,7 @@ with job(snakemake):
     inputs, vector, place = snakemake.input, snakemake.output.vector, snakemake.params.place
     if is_adapter(place) or reads_text(snakemake.params.model):
         try:
-            changed = merge_files("uniform", [place], vector, base=inputs.base)["kept"]
+            changed = merge_files("uniform", [place], vector, base=inputs.base, threads=1)["kept"]
         except UserError as error:
             raise UserError(ADVICE.sub("", str(error))) from error
     else:

@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import os
 import shlex
 import sys
 from collections.abc import Iterable
@@ -72,8 +71,6 @@ def coefficients(text: str) -> list[float]:
     return [round(start + number * step, 10) for number in range(steps + 1)]
 
 
-# The processors that this process may use, where the system tells; else all.
-PROCESSORS = len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
 SEVERAL = {"action": "append", "default": []}
 FITTING = "tensors whose name this regular expression fits"
 # What `add` adds, by name: what stands for the value, what it is for, and how it is read.
@@ -106,7 +103,7 @@ ARGUMENTS = {
     "--threads": (
         "N",
         "number of threads, the processors that it may use if none is given; no bit depends on it",
-        {"type": count, "default": PROCESSORS},
+        {"type": count},
     ),
     "--device": (None, "the device that merges", {"choices": ("cpu", "cuda"), "default": "cpu"}),
     "--output": ("OUT", "the file or folder to write", {"type": Path, "required": True}),

@@ -1,7 +1,6 @@
 """Many vectors, read block by block: the same rows of one tensor of each at a time."""
 
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,11 +53,6 @@ STREAMS = 4
 BATCH = 8
 # The largest piece of memory that lets GNU's C library raise its threshold.
 PIECE = 2**25 - 2**16
-
-
-def processors() -> int:
-    """Return how many processors this process may use, where the system tells, else all."""
-    return len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
 
 
 class Workers:
@@ -144,7 +138,6 @@ class Memory:
         self._flat = {name: tensor.detach().reshape(-1) for name, tensor in state.items()}
 
     def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
-        """Return a part of a tensor; see `Source`."""
         rows = self._flat[block.name][block.start : block.stop]
         return widen(to_device(rows, block.device))
 
@@ -157,7 +150,6 @@ class Stored:
         self._file = file
 
     def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
-        """Return a part of a tensor; see `Source`."""
         return widen(_read(self._file, block))
 
 
@@ -165,7 +157,6 @@ class Finetuned(Stored):
     """A checkpoint in a file, less the base of the pool."""
 
     def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
-        """Return a part of a tensor; see `Source`."""
         # The base is widened, so half precision is subtracted as float32.
         return torch.sub(_read(self._file, block), block.origin, out=room)
 
@@ -204,7 +195,6 @@ class Block:
 
     @property
     def device(self) -> torch.device:
-        """Where the block's numbers are computed."""
         return self.vectors.workers.device
 
     @cached_property
@@ -282,7 +272,6 @@ class Vectors:
 
     @property
     def size(self) -> int:
-        """The numbers in one vector."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     def map(
@@ -298,7 +287,6 @@ class Vectors:
         return self.workers.map(work_and_tell, self.blocks(names))
 
     def blocks(self, names: Iterable[str] | None = None) -> Iterator[Block]:
-        """Pass over some tensors, or all."""
         number = 0
         for name in self.shapes if names is None else names:
             shape = self.shapes[name]

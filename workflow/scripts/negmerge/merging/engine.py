@@ -20,7 +20,7 @@ from negmerge.files import replacing
 from negmerge.merging.blocks import Block, Memory, Vectors, Workers, is_finite, to_host
 from negmerge.merging.pool import Checksums, Pool, identity, merged_dtypes
 from negmerge.merging.signs import count_nonzero
-from negmerge.models.devices import find_device
+from negmerge.models.devices import available_processors, find_device
 from negmerge.settings.checks import Described, Value
 
 Result = TypeVar("Result")
@@ -53,6 +53,7 @@ def merge(
     method: str,
     vectors: Sequence[Mapping[str, Tensor]],
     *,
+    threads: int | None = None,
     device: str | torch.device = "cpu",
     block_numbers: int | None = None,
     **options: Value,
@@ -63,6 +64,8 @@ def merge(
         method: a name in `METHODS`.
         vectors: at least one state of floating-point tensors; all with the same names and
             shapes. Sums run in their order.
+        threads: how many blocks are worked on at a time; None for the processors that this process
+            may use. No bit depends on it.
         device: `cpu` or `cuda`, where the blocks are merged; no bit depends on it.
         block_numbers: how many numbers of each vector are taken at a time, as many as suit the
             device if none are given; no bit depends on it.
@@ -84,7 +87,7 @@ def merge(
     sources = [Memory(vector, label) for vector, label in zip(vectors, labels, strict=True)]
     dtypes = merged_dtypes(kinds, labels)
     merged = {name: torch.empty(s, dtype=dtypes[name]) for name, s in shapes(vectors[0]).items()}
-    with Workers(device=place) as workers:
+    with Workers(threads or available_processors(), place) as workers:
         pool = Vectors(sources, shapes(vectors[0]), dtypes, block_numbers, workers)
         for block, rows in combined(chosen, settings, pool):
             merged[block.name].view(-1)[block.start : block.stop] = rows

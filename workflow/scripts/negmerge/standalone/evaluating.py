@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO
 
 from negmerge import __version__
-from negmerge.checkpoints.hub import locate
+from negmerge.checkpoints.hub import is_gguf, locate
 from negmerge.errors import UserError
 from negmerge.files import read_json, write_json, write_text
 from negmerge.settings.experiment import Coefficients
@@ -60,7 +60,6 @@ def unlearn_by_evaluation(
     coefficients: Iterable[float] | None = None,
     search: str = "full",
     timeout: float | None = None,
-    table: TextIO | None = None,
     tell: Tell = lambda line: None,
     force: bool = False,
     **options: object,
@@ -74,7 +73,7 @@ def unlearn_by_evaluation(
     `search`; `options` are all else that `unlearn` takes. The report of `unlearn` gets an
     `evaluation`. Where nothing can be forgotten so, it is a `UserError`, and nothing is written.
     """
-    output, words, stream = Path(output), split_command(evaluate), table or sys.stderr
+    output, words, stream = Path(output), split_command(evaluate), sys.stderr
     wanted = Coefficients().values if coefficients is None else coefficients
     grid = checked_grid(wanted, keep, search)
     places = [locate(place) for place in (base, *pool)]
@@ -145,14 +144,9 @@ def unlearn_by_evaluation(
 
 def _stamps(places: Iterable[Path]) -> list[list]:
     """Describe the files of models by absolute path, size and time of the last change."""
-    files = [
-        file
-        for place in places
-        for file in (sorted(place.iterdir()) if place.is_dir() else [place])
-        if file.is_file()
-    ]
-    stats = [(file, file.stat()) for file in files]
-    return [[str(file.absolute()), stat.st_size, stat.st_mtime_ns] for file, stat in stats]
+    files = [path for place in places for path in (place, *sorted(place.glob("*")))]
+    stats = [(path, path.stat()) for path in files if path.is_file()]
+    return [[str(path.absolute()), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
 
 def _measured_before(folder: Path, plan: dict, tell: Tell) -> dict[float, Measurement]:
@@ -192,7 +186,8 @@ def _append(path: Path, measured: Measurement) -> None:
 def _model(base: str | Path, vector: Path, coefficient: float, options: dict) -> Iterator[Path]:
     """Write base - coefficient * vector, and remove it in the end; the base itself stays."""
     own, dtype = locate(base), options.get("dtype") or "auto"
-    if coefficient == 0 and dtype == "auto" and (own.is_dir() or own.suffix == ".safetensors"):
+    is_loaded = own.suffix == ".safetensors" or (own.is_dir() and not is_gguf(own))
+    if coefficient == 0 and dtype == "auto" and is_loaded:
         yield own
         return
     suffix = "" if base_folder(base) else ".safetensors"

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from negmerge.merging.blocks import NUMBERS, Block, Workers, processors
+from negmerge.merging.blocks import NUMBERS, Block, Workers
 from negmerge.merging.signs import signs_agree
+from negmerge.models.devices import available_processors
 from negmerge.standalone.pools import open_pool
 
 # The first that is found in a name, in lower case, is the tensor's kind. The names are those of
@@ -39,14 +40,13 @@ def inspect_files(
     paths: Sequence[str | Path],
     base: str | Path | None = None,
     *,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    vocabulary: str | None = None,
-    key: str | None = None,
     threads: int | None = None,
     progress: bool = False,
+    **choice: Sequence[str] | str | None,
 ) -> dict:
     """Compare task vectors, or models with their base, layer by layer, block by block.
+
+    `choice` is what `open_pool` takes: `include`, `exclude`, `vocabulary` and `key`.
 
     `all`, each of `layers` and each of `kinds` have the `numbers` of one vector, the share on which
     all vectors `agree` in a non-zero sign (of random ones, `chance` do), the share of `zeros` and
@@ -54,17 +54,9 @@ def inspect_files(
     of these: `untouched` counts their numbers.
     """
     count = len(paths)
-    workers = Workers(threads or processors())
-    pool = open_pool(
-        base,
-        paths,
-        include=include,
-        exclude=exclude,
-        vocabulary=vocabulary,
-        key=key,
-        block_numbers=max(min(NUMBERS, STACKED // count), 1),
-        workers=workers,
-    )
+    workers = Workers(threads or available_processors())
+    numbers = max(min(NUMBERS, STACKED // count), 1)
+    pool = open_pool(base, paths, block_numbers=numbers, workers=workers, **choice)
     size = pool.vectors.size
     bar = tqdm(total=size, desc="inspect", unit=" numbers", unit_scale=True, disable=not progress)
     with workers, bar:

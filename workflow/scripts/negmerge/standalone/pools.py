@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from filecmp import cmp
-from itertools import combinations, zip_longest
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -14,10 +13,10 @@ from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.sameness import same_state, same_tensor, tied
 from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
-from negmerge.merging.blocks import Finetuned, Vectors, Workers, processors
+from negmerge.merging.blocks import Finetuned, Vectors, Workers
 from negmerge.merging.engine import choose, merge_pool
 from negmerge.merging.pool import Pool, in_file_order, pool_of, stored_dtypes
-from negmerge.models.devices import find_device
+from negmerge.models.devices import available_processors, find_device
 from negmerge.settings.checks import Value
 from negmerge.standalone.alignment import Aligned, Patterns, align, changeable
 
@@ -45,8 +44,7 @@ def merge_files(
 
     Args:
         method: a name in `METHODS`.
-        paths: task vectors, or checkpoints where `base` is given; each as `open_state` reads
-            them.
+        paths: task vectors, or checkpoints where `base` is given; each as `open_state` reads them.
         output: the file to write, at once or not at all.
         base: the checkpoint before fine-tuning; its buffers (`vectors.in_vector`) stay out.
         key: as in `open_state`, for all of them.
@@ -81,7 +79,7 @@ def merge_files(
         vocabulary=vocabulary,
         key=key,
         block_numbers=block_numbers,
-        workers=Workers(threads or processors(), place),
+        workers=Workers(threads or available_processors(), place),
     )
     return merge_pool(method, options, pool, output, progress=progress, checksums=checksums)
 
@@ -207,10 +205,6 @@ def open_place(place: Place, key: str | None) -> StoredState:
 
 
 def _is_same(member: StoredState | Adapter, other: StoredState | Adapter) -> bool:
-    if member.files == other.files:
-        return True
     if isinstance(member, StoredState) and isinstance(other, StoredState):
         return same_state(member, other)
-    pairs = list(zip_longest(member.files, other.files))
-    are_adapters = isinstance(member, Adapter) and isinstance(other, Adapter)
-    return are_adapters and all(None not in p and cmp(*p, shallow=False) for p in pairs)
+    return member.files == other.files

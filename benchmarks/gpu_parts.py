@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from negmerge.evaluation.accuracy import predict
-from negmerge.jobs.costs import load_costs
 from negmerge.jobs.plan import make_plan
+from negmerge.jobs.work import load_costs
 from negmerge.merging import METHODS, merge_files
 from negmerge.models.devices import deterministic, tuned
 from negmerge.reporting import runtime
@@ -30,7 +30,7 @@ from negmerge.settings.study import load_study
 from negmerge.training import fit
 
 LOG = Path("results") / "check-gpu.log"
-TESTS = [f"tests/{place}" for place in ("merging/test_merge_devices.py", "jobs/test_gpus.py")]
+TESTS = [f"tests/{place}" for place in ("merging/test_merge_devices.py", "jobs/test_compute.py")]
 WAYS = {
     "exact": Compute(),
     "fast": Compute(preset="fast"),

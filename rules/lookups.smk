@@ -23,7 +23,7 @@ from negmerge import paths, plugins
 from negmerge.errors import UserError, find
 from negmerge.files import require_writable
 from negmerge.jobs import needs as work
-from negmerge.jobs.costs import load_costs
+from negmerge.jobs.work import load_costs
 from negmerge.jobs.dependencies import code_digest
 from negmerge.jobs.job import count_gpus
 from negmerge.reporting.kinds import figure_kind, table_kind

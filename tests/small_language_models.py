@@ -16,24 +16,15 @@ def language_model(kind="llama", seed=0, std=0.5, **settings):
         "opt": (transformers.OPTConfig, transformers.OPTForCausalLM),
     }
     sizes = {
-        "vocab_size": VOCABULARY,
-        "hidden_size": 16,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "max_position_embeddings": 48,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-        "pad_token_id": None,
-    }
+        "vocab_size": VOCABULARY, "hidden_size": 16, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "max_position_embeddings": 48, "bos_token_id": 1,
+        "eos_token_id": 2, "pad_token_id": None,
+    }  # fmt: skip
+    llama = {"intermediate_size": 24, "num_key_value_heads": 2}
     own = {
-        "llama": {"intermediate_size": 24, "num_key_value_heads": 2},
+        "llama": llama,
         # Its logits are not its head's: they are cut smoothly at 3.
-        "gemma2": {
-            "intermediate_size": 24,
-            "num_key_value_heads": 2,
-            "head_dim": 8,
-            "final_logit_softcapping": 3.0,
-        },
+        "gemma2": llama | {"head_dim": 8, "final_logit_softcapping": 3.0},
         "opt": {"ffn_dim": 24, "word_embed_proj_dim": 16, "dropout": 0.0},
         "gpt2": {},
     }[kind]

@@ -1,18 +1,23 @@
 """GGUF files, as transformers reads them."""
 
 import json
+import shlex
 import sys
+from pathlib import Path
 
 import gguf
 import numpy as np
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from negmerge.checkpoints.gguf import GgufFile
 from negmerge.checkpoints.opening import open_state
+from negmerge.cli import main
 from negmerge.errors import UserError
+from negmerge.merging import merge
+from negmerge.vectors import apply, task_vector
 
 WORDS, WIDTH, HEADS, GROUPS, HIDDEN = 64, 64, 4, 2, 96
 KINDS = gguf.GGMLQuantizationType
@@ -44,9 +49,9 @@ def write_gguf(path, tied=True, without=()):
         (writer.add_vocab_size, WORDS),
         (writer.add_tokenizer_model, "gpt2"),
         (writer.add_tokenizer_pre, "default"),
-        (writer.add_token_list, ["<s>", "</s>", "AB", *map(chr, range(65, 62 + WORDS))]),
+        (writer.add_token_list, ["<s>", "</s>", "AB", "BA", *map(chr, range(65, 61 + WORDS))]),
         (writer.add_token_types, [3, 3, *[1] * (WORDS - 2)]),
-        (writer.add_token_merges, ["A B"]),
+        (writer.add_token_merges, ["A B", "B A"]),
         (writer.add_bos_token_id, 0),
         (writer.add_eos_token_id, 1),
     ):
@@ -91,31 +96,55 @@ def test_names_shapes_and_numbers_are_those_of_transformers(tmp_path, tied):
             assert torch.equal(state.numbers(name, start, stop), flat[start:stop]), name
 
 
-def test_what_is_read_whole_is_what_is_read_by_rows(tmp_path):
-    path = write_gguf(tmp_path / "model.gguf")
-    rows, whole = GgufFile(path), GgufFile(path)
-    assert {name for name in rows.names if "norm" not in name} == set(rows._orders)
-    whole._orders.clear()
-    assert all(torch.equal(rows[name], tensor) for name, tensor in whole.items())
+@pytest.fixture
+def pool(tmp_path, monkeypatch):
+    """The places of a GGUF base and of two models fine-tuned from it, and the models."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base").mkdir()
+    models = [of_transformers(write_gguf(tmp_path / "base" / "model.gguf"))]
+    for seed in (1, 2):
+        generator = torch.Generator().manual_seed(seed)
+        tuned = transformers.LlamaForCausalLM(models[0].config)
+        tuned.load_state_dict(models[0].state_dict())
+        for parameter in tuned.parameters():
+            parameter.data += torch.randn(parameter.shape, generator=generator)
+        save_file(dict(tuned.named_parameters()), f"tuned{seed}.safetensors")
+        models.append(tuned)
+    return ["base/model.gguf", "tuned1.safetensors", "tuned2.safetensors"], models
 
 
-def test_an_unlearned_gguf_model_is_a_folder_that_transformers_loads(tmp_path):
-    path = write_gguf(tmp_path / "model.gguf")
-    folder = tmp_path / "out"
-    GgufFile(path).write_companions(folder)
-    save_file(dict(GgufFile(path).items()), folder / "model.safetensors", {"format": "pt"})
-    found = transformers.AutoModelForCausalLM.from_pretrained(folder)
-    expected = of_transformers(path)
-    assert type(found) is type(expected)
-    assert "quantization_config" not in json.loads((folder / "config.json").read_text())
-    words = torch.arange(12).view(2, 6)
-    assert torch.equal(found(words).logits, expected(words).logits)
+@pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
+def test_what_becomes_of_a_gguf_base_is_a_folder_that_transformers_loads(pool, dtype):
+    places, models = pool
+    options = ("--coefficient", "0.5", "--dtype", dtype)
+    assert main(["unlearn", *places, "-o", "out", *options]) == 0
+    base, *tuned = (dict(model.named_parameters()) for model in models)
+    vector = merge("negmerge", [task_vector(base, state) for state in tuned])
+    dtype = torch.float32 if dtype == "auto" else torch.bfloat16
+    expected = {name: tensor.to(dtype) for name, tensor in apply(base, vector, -0.5).items()}
+    found = transformers.AutoModelForCausalLM.from_pretrained("out", dtype="auto")
+    assert type(found) is type(models[0])
+    parameters = dict(found.named_parameters())
+    assert parameters.keys() == expected.keys()
+    assert all(torch.equal(parameters[name], expected[name]) for name in expected)
     tokenizers = (
-        transformers.AutoTokenizer.from_pretrained(folder),
-        transformers.AutoTokenizer.from_pretrained(tmp_path, gguf_file="model.gguf"),
+        transformers.AutoTokenizer.from_pretrained("out"),
+        transformers.AutoTokenizer.from_pretrained("base", gguf_file="model.gguf"),
     )
     assert len({tuple(tokenizer("ABBA").input_ids) for tokenizer in tokenizers}) == 1
-    assert load_file(folder / "model.safetensors").keys() == set(GgufFile(path).names)
+    assert "dequantised from F16, F32, Q8_0 to float32" in Path("out/README.md").read_text()
+
+
+def test_a_folder_with_a_gguf_file_is_measured_as_one_that_transformers_loads(pool):
+    script = (
+        "import json, pathlib, sys; place = pathlib.Path(sys.argv[1]); "
+        "assert {'config.json', 'model.safetensors'} <= {path.name for path in place.iterdir()}; "
+        "print(json.dumps({'forget': 1 - float(place.name), 'control': 1}))"
+    )
+    command = shlex.join([sys.executable, "-c", script, "{model}"])
+    grid = ("--coefficients", "0:0.5:0.5")
+    assert main(["unlearn", "base", *pool[0][1:], "-o", "out", "--evaluate", command, *grid]) == 0
+    assert json.loads(Path("out/negmerge.json").read_text())["coefficient"] == 0.5
 
 
 def test_what_cannot_be_read_is_named(tmp_path, refused, monkeypatch):

@@ -13,58 +13,6 @@ from negmerge.checkpoints.states import read_state
 from negmerge.cli import main
 
 STATE = {"w": torch.ones(3)}
-BASE = {"l.weight": torch.tensor([[1.0, 2], [3, 4]]), "l.bias": torch.ones(2)}
-CHANGE = {"l.weight": torch.tensor([[1.0, -1], [2, 0]]), "l.bias": torch.ones(2)}
-
-
-def model(factor):
-    """The base, changed by a multiple of one vector."""
-    return {name: BASE[name] + factor * CHANGE[name] for name in BASE}
-
-
-def in_shards(folder, state, stem, write):
-    folder.mkdir()
-    places = {name: f"{stem}-{number}-of-2" for number, name in enumerate(state)}
-    for name, file in places.items():
-        write({name: state[name]}, folder / file)
-    (folder / f"{stem}.index.json").write_text(json.dumps({"weight_map": places}))
-
-
-@pytest.fixture
-def inputs(tmp_path, monkeypatch):
-    """A base and a pool, each in another format; name -> how much of the vector is in it."""
-    monkeypatch.chdir(tmp_path)
-    state = model(0)
-    in_shards(tmp_path / "base", state, "model.safetensors", save_file)
-    save_file(model(1), "one.safetensors")
-    torch.save(model(2), "two.pth")
-    torch.save(model(3), "three.th", _use_new_zipfile_serialization=False)
-    in_shards(tmp_path / "four", model(4), "pytorch_model.bin", torch.save)
-    network = nn.ModuleDict({"l": nn.Linear(2, 2)})
-    network.load_state_dict(model(5))
-    trained = {"state_dict": nn.DataParallel(network).state_dict(), "ema": model(6), "epoch": 3}
-    torch.save(trained, "five.ckpt")
-    return {"one.safetensors": 1, "two.pth": 2, "three.th": 3, "four": 4, "five.ckpt": 5}
-
-
-def test_a_pool_of_every_kind_is_merged_inspected_and_subtracted(inputs, capsys):
-    def run(*words):
-        assert main(list(words)) == 0, capsys.readouterr().err
-        return capsys.readouterr()
-
-    pool = (*inputs, "--base", "base", "--key", "state_dict")
-    run("merge", "uniform", *pool, "-o", "merged")
-    mean = sum(inputs.values()) / len(inputs)
-    merged = read_state("merged")
-    for name, change in CHANGE.items():
-        assert torch.equal(merged[name], mean * change)
-    printed = run("inspect", *pool, "--json")
-    assert json.loads(printed.out)["all"]["cosine"] == pytest.approx(1)
-    note = "five.ckpt: read from 'state_dict'; dropped 'module.' from the names\n"
-    assert note in printed.err
-    run("negate", "two.pth", "merged", "1", "-o", "less")
-    less = read_state("less")
-    assert all(torch.equal(less[name], tensor) for name, tensor in model(2 - mean).items())
 
 
 def write(path, state=STATE):
@@ -78,6 +26,28 @@ def write(path, state=STATE):
         save_file(state, path)
     else:
         torch.save(state, path)
+
+
+def test_a_pool_of_every_kind_is_merged(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    base = {"l.weight": torch.tensor([[1.0, 2], [3, 4]]), "l.bias": torch.ones(2)}
+    models = [{name: tensor + factor for name, tensor in base.items()} for factor in range(6)]
+    write(tmp_path / "base/model.safetensors.index.json", models[0])
+    write(tmp_path / "one.safetensors", models[1])
+    write(tmp_path / "two.pth", models[2])
+    torch.save(models[3], "three.th", _use_new_zipfile_serialization=False)
+    write(tmp_path / "four/pytorch_model.bin.index.json", models[4])
+    network = nn.ModuleDict({"l": nn.Linear(2, 2)})
+    network.load_state_dict(models[5])
+    trained = {"state_dict": nn.DataParallel(network).state_dict(), "ema": models[0], "epoch": 3}
+    torch.save(trained, "five.ckpt")
+    pool = ("one.safetensors", "two.pth", "three.th", "four", "five.ckpt")
+    options = ("--base", "base", "--key", "state_dict", "-o", "merged")
+    assert main(["merge", "uniform", *pool, *options]) == 0
+    merged = read_state("merged")
+    assert all(torch.equal(merged[name], torch.full_like(base[name], 3)) for name in base)
+    note = "five.ckpt: read from 'state_dict'; dropped 'module.' from the names\n"
+    assert note in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -142,11 +112,19 @@ FOREIGN = {
     "Keras": (b"\x89HDF\r\n", "an HDF5 file"),
     "nothing": (b"", "an empty file, expected weights"),
     "GGUF": (b"GGUF\3" + bytes(99), "a GGUF file that transformers does not read"),
-    "4 bits": ({"l.weight": PACKED, "l.weight.absmax": torch.ones(2)}, "'l.weight.absmax' .*bitsa"),
-    "GPTQ": ({"l.qweight": PACKED.int(), "l.scales": torch.ones(2)}, "'l.qweight' .* AWQ or GPTQ"),
-    "float8": ({"l.weight": FLOAT8, "l.weight_scale": torch.ones(1)}, "'l.weight_scale' .* float8"),
-    "MLX": ({"l.weight": PACKED, "l.scales": torch.ones(2)}, "'l.scales' .* MLX"),
-    "no scales": ({"l.weight": PACKED}, "'l.weight' holds torch.uint8, expected weights"),
+    "4 bits": (
+        {"l.weight": PACKED, "l.weight.absmax": torch.ones(2)},
+        "'l.weight' holds torch.uint8, expected",
+    ),
+    "GPTQ": (
+        {"l.qweight": PACKED.int(), "l.scales": torch.ones(2)},
+        "'l.qweight' holds torch.int32, exp",
+    ),
+    "float8": (
+        {"l.weight": FLOAT8, "l.weight_scale": torch.ones(1)},
+        "'l.weight' holds torch.float8_e4m3fn",
+    ),
+    "MLX": ({"l.weight": PACKED.view(torch.uint32)}, "'l.weight' holds U32, expected weights"),
 }
 
 
@@ -161,21 +139,16 @@ def test_what_is_no_model_is_named(tmp_path, refused, content, message):
         assert re.search(f"^{path}: .*{message}", refused(place))
 
 
-def test_masks_and_scales_of_plain_weights_are_weights(tmp_path):
-    state = {"a.scales": torch.ones(2), "a.weight": torch.ones(2), "m.weight": PACKED.bool()}
-    save_file(state | {"scales": torch.ones(2)}, tmp_path / "a")
-    assert open_state(tmp_path / "a").names == ["a.scales", "a.weight", "m.weight", "scales"]
-
-
 def test_a_configuration_that_tells_of_quantisation_is_refused(tmp_path, refused):
-    write(tmp_path / "model.safetensors")
+    # A mask is no packed weight.
+    write(tmp_path / "model.safetensors", {"m.weight": PACKED.bool(), "w": torch.ones(2)})
     path = tmp_path / "config.json"
     path.write_text('{"quantization_config": {"quant_method": "awq"}}')
     assert refused(tmp_path).startswith(f"{path}: quantization_config says awq, expected")
     path.write_text('{"quantization": {"group_size": 64, "bits": 4}}')
     assert refused(tmp_path).startswith(f"{path}: quantization says mlx, expected")
     path.write_text('{"quantization_config": null}')
-    assert open_state(tmp_path).names == ["w"]
+    assert open_state(tmp_path).names == ["m.weight", "w"]
 
 
 INDEX = "model.safetensors.index.json"

@@ -90,41 +90,30 @@ class Call:
         return self.call
 
 
-def foreign():
-    evil = empty("evil.Evil")
-    evil.x = 1
-    return evil
-
-
-HOSTILE = {
-    "posix.system": lambda: Call(os.system, "touch ran"),
-    "eval": lambda: Call(eval, "open('ran', 'w')"),
-    "evil.Evil": foreign,
-}
-
-
-@pytest.mark.parametrize("named", HOSTILE)
-def test_a_file_that_names_anything_else_is_refused_by_name_and_runs_nothing(
-    tmp_path, monkeypatch, named
-):
+def test_a_file_that_names_anything_else_is_refused_by_name_and_runs_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # A class of a package of the model is none of that: its stub has no code.
     named_class("src.modeling.Evil").__setstate__ = lambda *_: open("ran", "w").close()
-    inner = empty("src.modeling.Evil")
-    inner.x = 1
+    inner, foreign = empty("src.modeling.Evil"), empty("evil.Evil")
+    inner.x = foreign.x = 1
     tensors = with_released_names(*small_encoder(0))
     save_whole("encoder.pt", tensors, preparation=[inner])
     assert read("encoder.pt").kind == "encoder"
-    save_whole("encoder.pt", tensors, preparation=[inner, HOSTILE[named]()])
-    with pytest.raises(UserError, match=rf"^encoder.pt: holds the object {named}, expected"):
-        read("encoder.pt")
+    hostile = {
+        "posix.system": Call(os.system, "touch ran"),
+        "eval": Call(eval, "open('ran', 'w')"),
+        "evil.Evil": foreign,
+    }
+    for named, thing in hostile.items():
+        save_whole("encoder.pt", tensors, preparation=[inner, thing])
+        with pytest.raises(UserError, match=rf"^encoder.pt: holds the object {named}, expected"):
+            read("encoder.pt")
     assert os.listdir() == ["encoder.pt"]
 
 
 BLOCK = "model.visual.transformer.resblocks.0."
 WRONG = {
     "Q is missing": (f"{BLOCK}attn.Q.bias", None, "attn.Q.bias' is missing"),
-    "K is larger": (f"{BLOCK}attn.K.weight", torch.zeros(7, 8), "[7, 8], expected [8, 8]"),
     "NaN": (f"{BLOCK}ln_1.bias", torch.tensor([1, torch.nan]), "ln_1.bias' holds 1 NaN"),
     "unknown layer": (f"{BLOCK}attn.X.bias", torch.zeros(8), "attn.X.bias' is not expected"),
     "no prefix": ("head", torch.zeros(8), "'head' is not expected, names begin 'model.'"),
@@ -168,15 +157,16 @@ def released(tmp_path, monkeypatch):
 
 def test_a_folder_becomes_a_base_and_a_pool_that_merge(released, tmp_path, capsys):
     image, text = released
-    assert main(["convert", "released", "-o", "out"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    assert main(["convert", "released", "-o", "out", "--json"]) == 0
+    records = {r["written"][0]: r for r in json.loads(capsys.readouterr().out)["files"]}
     left = sum(tensor.numel() for tensor in text.values())
     numbers = left + sum(tensor.numel() for tensor in image.values())
-    assert (
-        f"out/m10-n3.safetensors: encoder, 46 tensors, {numbers:,} numbers, "
-        f"of which {left:,} of the text part" in lines
-    )
-    assert "out/head_CarsVal.safetensors: head, 2 tensors, 15 numbers" in lines
+    encoder, head = (records[f"out/{name}.safetensors"] for name in ("m10-n3", "head_CarsVal"))
+    assert (encoder["tensors"], encoder["numbers"], encoder["text_numbers"]) == (46, numbers, left)
+    assert (head["kind"], head["notes"]) == ("head", {"normalize": True})
+    header = read_metadata("out/head_CarsVal.safetensors")
+    assert (header["file"], header["sha256"]) == ("head_CarsVal.pt", head["sha256"])
+    assert output_name("checkpoints_rand-m10-n3/CarsVal/linear_finetuned.pt") == "m10-n3"
     names = [*POINTS, "linear_finetuned", "zeroshot"]
     files = {
         str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.safetensors")
@@ -191,21 +181,6 @@ def test_a_folder_becomes_a_base_and_a_pool_that_merge(released, tmp_path, capsy
     pool = [f"out/{point}.safetensors" for point in POINTS]
     report = merge_files("negmerge", pool, "merged", base="out/zeroshot.safetensors")
     assert report["numbers"] == numbers - left
-
-
-def test_a_report_says_what_was_read_and_so_does_the_file(released, capsys):
-    assert main(["convert", "released/head_CarsVal.pt", "-o", "out", "--json"]) == 0
-    [record] = json.loads(capsys.readouterr().out)["files"]
-    assert record["written"] == ["out/head_CarsVal.safetensors"]
-    assert (record["kind"], record["notes"]) == ("head", {"normalize": True})
-    header = read_metadata("out/head_CarsVal.safetensors")
-    assert header["file"] == "head_CarsVal.pt"
-    assert header["sha256"] == record["sha256"]
-
-
-def test_the_name_of_a_pools_file_is_its_point():
-    assert output_name("checkpoints_rand-m10-n3/CarsVal/linear_finetuned.pt") == "m10-n3"
-    assert output_name("head_CarsVal.pt") == "head_CarsVal"
 
 
 def test_what_cannot_be_converted_is_refused_and_nothing_is_overwritten(released, capsys):

@@ -33,16 +33,11 @@ def test_a_part_is_what_the_whole_holds_there(tmp_path, dtype):
         assert part.dtype == dtype
         assert torch.equal(part.view(torch.uint8), flat[start:stop].view(torch.uint8))
     assert state.numbers("none", 0, 0).shape == (0,)
-
-
-def test_what_is_read_never_changes_the_file(tmp_path):
-    path = tmp_path / "state"
-    save_file({"a": torch.ones(3)}, path)
-    state = StateFile(path)
+    # Whoever writes to what was read by mistake changes no file.
     state["a"].zero_()
-    assert state.numbers("a", 0, 3).tolist() == [1, 1, 1]
-    state.numbers("a", 0, 3).zero_()
-    assert StateFile(path)["a"].tolist() == [1, 1, 1]
+    state.numbers("z", 0, 3).zero_()
+    again = StateFile(tmp_path / "state")
+    assert again["a"].tolist() == again["z"].tolist() == [1, 1, 1]
 
 
 def write_raw(path, header, data=bytes(16)):
@@ -67,8 +62,6 @@ def test_numbers_may_lie_at_odd_places(tmp_path, blanks):
 BROKEN = {
     "beyond the end": {"a": entry(0, 8), "b": entry(8, 80, (18,))},
     "unused": {"a": entry(0, 8)},
-    "too small for its shape": {"a": entry(0, 16, (5,))},
-    "a dtype of its own": {"a": entry(0, 16, (4,), "F33")},
     "no JSON": b"{",
     "empty": b"",
 }

@@ -88,10 +88,7 @@ def test_the_profile_runs_an_experiment_with_the_bytes_of_a_local_run(on_cluster
         ("COMPLETED", ACCOUNT, PARTITION)
     }
     rules = [job["rule"] for job in jobs]
-    assert rules.count("prepare") == 1
-    assert "evaluate" in rules
-    # A choice takes a moment, and is made where Snakemake runs.
-    assert "select" not in rules
+    assert (rules.count("prepare"), rules.count("score")) == (1, 1)
     arrays = {job["JobID"].partition("_")[0] for job in jobs if job["rule"] == "finetune"}
     assert (rules.count("finetune"), len(arrays)) == (2, 1)
 

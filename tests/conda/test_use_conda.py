@@ -33,7 +33,6 @@ RAN = {
     "merging": {"merge"},
     "reporting": {"report"},
 }
-PREPARED = "data/fashion-small/images.safetensors"
 # Runs the imports at the head of scripts, which reach the library, then all files to choose from.
 IMPORTS = """
 import ast, importlib, pathlib, sys
@@ -145,31 +144,3 @@ def test_what_an_environment_does_not_list_is_not_there(checkout):
     python = checkout.environment("data") / "bin" / "python"
     run = subprocess.run([python, "-c", "import torch"], capture_output=True, text=True)
     assert "No module named 'torch'" in run.stderr
-
-
-def test_an_edited_environment_reruns_its_rules(checkout, tmp_path):
-    edited = Checkout(tmp_path / "workflow", checkout.conda)
-    shutil.copytree(checkout.folder, edited.folder, symlinks=True)
-    # A copy goes on with the environments where they are.
-    run = edited.snakemake("--dry-run", "--", *TARGETS)
-    assert "Nothing to be done" in run.stdout + run.stderr
-    path = edited.folder / "envs" / "data.yaml"
-    path.write_text(path.read_text().replace("  - safetensors", "  - tqdm\n  - safetensors"))
-    run = edited.snakemake("--", PREPARED)
-    output = run.stdout + run.stderr
-    assert run.returncode == 0, output
-    assert "Software environment definition has changed since last execution" in output
-    assert re.findall(r"^Job \d+: (.*)$", output, re.M) == ["prepare: fashion-small"]
-    assert list((edited.environment("data") / "conda-meta").glob("tqdm-*.json"))
-
-
-def test_an_unknown_package_ends_with_the_words_of_the_solver(checkout, tmp_path):
-    spoilt = Checkout(tmp_path / "workflow", checkout.conda)
-    shutil.copytree(checkout.folder, spoilt.folder, symlinks=True)
-    path = spoilt.folder / "envs" / "data.yaml"
-    path.write_text(path.read_text().replace("- pillow=", "- pilow="))
-    run = spoilt.snakemake("--", PREPARED)
-    assert run.returncode == 1
-    assert "Could not create conda environment from" in run.stderr
-    assert re.search(r"No candidates were found for pilow", run.stderr), run.stderr
-    assert "Traceback" not in run.stderr

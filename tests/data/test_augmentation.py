@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from timm.data import create_transform
 from torchvision import transforms
 
-from negmerge.data import augmentation
 from negmerge.data.augmentation import SmallTransform, evaluation_transform, training_transform
 from negmerge.data.images import Images, Opened
 from negmerge.data.preparation import encode, write_images
@@ -157,16 +156,6 @@ def path(tmp_path):
     return tmp_path / "set"
 
 
-@pytest.fixture
-def decoded(monkeypatch):
-    """The list of all images that are decoded."""
-    images, decode = [], Opened.decoded
-    monkeypatch.setattr(
-        Opened, "decoded", lambda self, least: images.append(decode(self, least)) or images[-1]
-    )
-    return images
-
-
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("size", [25, 50, 60])
 def test_drafts_show_a_model_nearly_the_same(path, place, size):
@@ -181,27 +170,6 @@ def test_drafts_show_a_model_nearly_the_same(path, place, size):
                 results.append(transform(images[place]))
             assert results[1].shape == (3, size, size)
             torch.testing.assert_close(*results, rtol=0, atol=0.12 if place < 2 else 0)
-
-
-def test_a_draft_is_decoded_no_larger_than_it_must_be(path, decoded, monkeypatch):
-    images = Images(path, "train", drafts=True)
-    for size in (10, 12, 13, 25, 26, 50, 51, 100):
-        evaluation_transform(size, *PLAIN)(images[0])
-    assert [image.height for image in decoded] == [13, 13, 25, 25, 50, 50, 100, 100]
-    decoded.clear()
-    boxes, halves = [], 0
-    monkeypatch.setattr(
-        augmentation,
-        "resized_crop",
-        lambda image, *box: boxes.append(box) or image.resize((40, 40)),
-    )
-    transform = training_transform(CROPS, 40, *PLAIN)
-    for _ in range(50):
-        transform(images[0])
-    for image, (_, _, height, width, *_) in zip(decoded, boxes, strict=True):
-        assert image.height == 100 or min(height, width) >= 40
-        halves += image.height == 50
-    assert 0 < halves < 50
 
 
 def test_a_broken_draft_is_named():

@@ -132,20 +132,6 @@ def test_what_does_not_come_is_an_error_with_what_was_found_and_expected(server,
     assert message.endswith("--config 'data_sources={cars: original}'")
 
 
-def test_a_cut_answer_of_unknown_size_is_fetched_anew(server, url, get):
-    server.faults["a"] = [("no length", 1000)]
-    get(row(url, bytes=None))
-    assert server.requests == [("a", None), ("a", None)]
-
-
-@pytest.mark.parametrize("size", [1, 300_000, 300_001])
-def test_a_rest_of_another_file_does_no_harm(server, url, target, get, size):
-    target.parent.mkdir()
-    target.with_name(PART).write_bytes(b"x" * size)
-    get(row(url))
-    assert server.requests[-1] == ("a", None)
-
-
 def test_one_message_names_all_files_that_a_person_has_to_fetch(server, url, target, get, refused):
     file = row(url, manual="Ask the authors for it.")
     there, other = file | {"name": "there.zip"}, file | {"name": "b.zip", "only_for": "birds"}

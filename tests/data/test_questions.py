@@ -21,16 +21,9 @@ def test_questions_come_back(tmp_path):
     assert read_questions(tmp_path / "q.jsonl") == [ONE, TWO]
     assert ONE.texts == ["Who ?", "Which ?", "Me .", "It is me .", "You .", "He ."]
     assert TWO.texts == ["Wo ?", "Hier, im Süden ."]
-
-
-def test_other_numbers_of_questions_are_not_written(tmp_path):
-    for expected, finding in {
-        ("authors", 2): "1 questions in split 'authors', expected 2",
-        ("authors", 1): "1 questions in split 'holdout', expected 0",
-    }.items():
-        with pytest.raises(UserError, match=f"q.jsonl: {finding}$"):
-            write_questions(tmp_path / "q.jsonl", [ONE, TWO], dict([expected]))
-    assert not list(tmp_path.iterdir())
+    with pytest.raises(UserError, match=r"1 questions in split 'authors', expected 2$"):
+        write_questions(tmp_path / "more.jsonl", [ONE, TWO], {"authors": 2})
+    assert not (tmp_path / "more.jsonl").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]\n", '{"split": "authors"}\n', '{"a": 1}\n'])

@@ -1,7 +1,6 @@
 """The rules `download` and `prepare`, and `negmerge data`, on a copy of the workflow."""
 
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
@@ -135,43 +134,3 @@ def test_the_command_fetches_what_a_study_needs(copy):
     assert line.replace("0 of 1", "1 of 1") in after.stdout.splitlines()
     place = copy.folder / "data/downloads/few-garments" / MIRROR
     assert place.read_bytes() == copy.server.files[MIRROR]
-
-
-TABLES = """
-import io, json, sys
-from contextlib import redirect_stdout
-from pathlib import Path
-from snakemake.api import OutputSettings, ResourceSettings, SnakemakeApi
-from snakemake.settings.types import ConfigSettings, DAGSettings, Quietness
-
-target, sources = sys.argv[1], json.loads(sys.argv[2])
-with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as snakemake:
-    asked = snakemake.workflow(
-        ResourceSettings(cores=1),
-        config_settings=ConfigSettings(config={"data_sources": sources}),
-        snakefile=Path("Snakefile"),
-    )
-    with redirect_stdout(io.StringIO()):
-        asked.dag(DAGSettings(targets={target})).summary()
-    for job in asked._workflow.dag.jobs:
-        if job.rule.name == "table":
-            print(json.dumps(job.params.table.get("differs")))
-        if job.rule.name == "report":
-            tables = job.params.study["tables"].values()
-            print(json.dumps([table.get("differs") for table in tables]))
-"""
-NOTE = ["cars (mirror parquet): the order of the images is another one, so other images are drawn "
-        "for validation."]  # fmt: skip
-
-
-@pytest.mark.parametrize(("chosen", "note"), [("parquet", NOTE), ("merging-benchmark", None)])
-def test_tables_and_the_report_say_in_what_a_mirror_differs(workflow, chosen, note):
-    sources = json.dumps({"cars": chosen})
-    command = [sys.executable, "-c", TABLES, "results/cars/report.html", sources]
-    done = subprocess.run(command, cwd=workflow, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    notes = [json.loads(line) for line in done.stdout.splitlines()]
-    # Each of the three tables, and the report of all of them.
-    assert notes.count(note) == 3
-    assert notes.count([note] * 3) == 1
-    assert len(notes) == 4

@@ -1,6 +1,5 @@
 """Accuracies of networks, and how validation items measure a base that is moved along a vector."""
 
-import pytest
 import torch
 from torch import nn
 
@@ -108,21 +107,6 @@ def test_further_measures_see_the_logits_in_the_order_of_reading():
         assert torch.allclose(logits, network(images), atol=1e-6)
         right = int((network(images).argmax(dim=1) == labels).sum())
         assert measured.accuracy[role] == Accuracy(right, SIZES[role])
-
-
-@pytest.mark.parametrize("coefficient", [0.0, 0.5, 1.0])
-def test_measuring_and_counting_agree(coefficient):
-    _, measured = validation(reset_batchnorm=by_the_retain_set)
-    count = measured.counting(lambda name: (VECTOR, name))
-    counts = {
-        role: sum(count("v", coefficient, role, number) for number in range(len(sizes)))
-        for role, sizes in measured.sizes.items()
-    }
-    measured.move(VECTOR, coefficient, "v")
-    assert {
-        role: one.correct for role, one in measured.measure("v", 0.5).accuracy.items()
-    } == counts
-    assert len(set(counts.values())) > 1
 
 
 def test_moving_back_and_forth_leaves_no_trace():

@@ -12,16 +12,13 @@ from negmerge.jobs import arrival
 
 
 @pytest.fixture
-def folder(config, monkeypatch):
-    monkeypatch.chdir(config.parent)
-    return config.parent
-
-
-@pytest.fixture
-def data(folder, capsys):
+def data(config, monkeypatch, capsys):
     """A function that runs the command: exit status, what it printed, and its errors."""
+    monkeypatch.chdir(config.parent)
 
-    def run(*words):
+    def run(*words, **settings):
+        if settings:
+            (config / "config.yaml").write_text(yaml.safe_dump(settings))
         status = main(["data", *words])
         printed = capsys.readouterr()
         return status, printed.out, printed.err
@@ -29,18 +26,14 @@ def data(folder, capsys):
     return run
 
 
-@pytest.fixture
-def sets(data):
-    def run(study="paper"):
-        status, out, err = data(study, "--json")
-        assert (status, err) == (0, "")
-        return {row["name"]: row for row in json.loads(out)["sets"]}
-
-    return run
+def sets(data, study="paper"):
+    status, out, err = data(study, "--json")
+    assert (status, err) == (0, "")
+    return {row["name"]: row for row in json.loads(out)["sets"]}
 
 
-def test_every_set_says_where_it_is_from(sets, catalogue):
-    paper = sets()
+def test_every_set_says_where_it_is_from(data, catalogue):
+    paper = sets(data)
     assert {row["source"] for row in paper.values()} == {"merging-benchmark", "original"}
     assert [name for name, row in paper.items() if row["by_hand"]] == ["imagenet"]
     assert len(paper["imagenet"]["missing_by_hand"]) == 3
@@ -48,32 +41,29 @@ def test_every_set_says_where_it_is_from(sets, catalogue):
     files = catalogue.datasets["svhn"].downloads.values()
     assert paper["svhn"]["bytes"] == sum(file.bytes for file in files)
     assert paper["svhn"]["licence"] == "for non-commercial use only"
-    demo = sets("demo")
-    assert {row["source"] for row in demo.values()} == {"made here", "files here"}
-    assert not any(row["files"] or row["by_hand"] for row in demo.values())
+    demo = sets(data, "demo").values()
+    assert {row["source"] for row in demo} == {"made here", "files here"}
+    assert not any(row["files"] or row["by_hand"] for row in demo)
 
 
-def test_what_is_there_is_counted(sets, folder):
-    place = folder / "elsewhere" / "downloads" / "mnist"
-    place.mkdir(parents=True)
-    (folder / "config" / "config.yaml").write_text("{study: demo, data: elsewhere}")
-    (place / "train-labels-idx1-ubyte.gz").write_bytes(bytes(28881))
-    (place / "t10k-labels-idx1-ubyte.gz").write_bytes(bytes(5))
-    assert (sets()["mnist"]["present"], sets()["mnist"]["files"]) == (1, 4)
+def test_what_is_there_is_counted(data, config, catalogue):
+    downloads = config.parent / "elsewhere" / "downloads"
+    for name in ("mnist", "cars"):
+        (downloads / name).mkdir(parents=True)
+    (downloads / "mnist/train-labels-idx1-ubyte.gz").write_bytes(bytes(28881))
+    (downloads / "mnist/t10k-labels-idx1-ubyte.gz").write_bytes(bytes(5))
     # Files that a person has put there count in place of a mirror.
-    cars = folder / "elsewhere" / "downloads" / "cars"
-    cars.mkdir()
-    row = yaml.safe_load((folder / "config" / "datasets.yaml").read_text())["cars"]
-    for file in row["files"].values():
-        (cars / file["name"]).touch()
-    shown = sets()["cars"]
-    assert (shown["source"], shown["by_hand"], shown["missing_by_hand"]) == ("original", True, [])
-    assert (shown["present"], shown["files"]) == (0, 4)
+    for file in catalogue.datasets["cars"].files.values():
+        (downloads / "cars" / file.name).touch()
+    (config / "config.yaml").write_text("{study: demo, data: elsewhere}")
+    shown = sets(data)
+    assert (shown["mnist"]["present"], shown["mnist"]["files"]) == (1, 4)
+    keys = ("source", "by_hand", "missing_by_hand", "present", "files")
+    assert [shown["cars"][key] for key in keys] == ["original", True, [], 0, 4]
 
 
-def test_people_read_a_table(data, folder):
-    (folder / "config" / "config.yaml").write_text("{data_sources: {cars: parquet}}")
-    status, out, err = data("paper")
+def test_people_read_a_table(data):
+    status, out, err = data("paper", data_sources={"cars": "parquet"})
     assert (status, err) == (0, "")
     rows = {line.split()[0]: line.split() for line in out.splitlines() if " of " in line}
     assert rows["cars"][1:7] == ["parquet", "no", "1.98", "0", "of", "4"]
@@ -91,16 +81,15 @@ def test_people_read_a_table(data, folder):
         (["demo", "--fetch"], {}, ["Snakefile"]),
     ],
 )
-def test_a_mistake_is_one_line(data, folder, words, sources, parts):
-    (folder / "config" / "config.yaml").write_text(yaml.safe_dump({"data_sources": sources}))
-    status, out, err = data(*words)
+def test_a_mistake_is_one_line(data, words, sources, parts):
+    status, out, err = data(*words, data_sources=sources)
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert all(part in err for part in parts)
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_fetching_is_the_target_downloads(data, folder, monkeypatch, status):
-    (folder / "Snakefile").touch()
+def test_fetching_is_the_target_downloads(data, config, monkeypatch, status):
+    (config.parent / "Snakefile").touch()
     commands = []
 
     def run(command):

@@ -26,15 +26,15 @@ def prepare(gpu=0, threads=1, torch_threads=1, **params):
 
 
 def test_threads_seed_and_determinism_are_set():
-    device, _ = prepare(seed=7)
-    assert device == torch.device("cpu")
-    assert torch.get_num_threads() == 1
+    device, loaders = prepare(seed=7)
+    assert (device, loaders, torch.get_num_threads()) == (torch.device("cpu"), 0, 1)
     assert torch.are_deterministic_algorithms_enabled()
     first = torch.rand(3)
-    prepare(torch_threads=2, seed=7)
+    # Threads beyond those of torch load images.
+    assert prepare(threads=6, torch_threads=2, seed=7)[1] == 4
     assert torch.get_num_threads() == 2
     assert torch.equal(torch.rand(3), first)
-    prepare(torch_threads=2, seed=8)
+    assert prepare(torch_threads=2, seed=8)[1] == 0
     assert not torch.equal(torch.rand(3), first)
 
 
@@ -61,12 +61,6 @@ def test_a_job_that_was_promised_a_gpu_says_why_it_has_none(monkeypatch):
         prepare(gpu=1)
 
 
-def test_threads_beyond_those_of_torch_load_images():
-    for threads, torch_threads, loaders in ((1, 1, 0), (5, 1, 4), (4, 2, 2), (1, 2, 0)):
-        assert prepare(threads=threads, torch_threads=torch_threads)[1] == loaders
-        assert torch.get_num_threads() == torch_threads
-
-
 @pytest.fixture
 def two_gpus(monkeypatch, tmp_path):
     """Two GPUs, and a folder for their locks."""
@@ -87,13 +81,13 @@ class Job:
     def __init__(self):
         context = multiprocessing.get_context("fork")
         self._end, theirs = context.Pipe()
-        self._process = context.Process(target=self._hold, args=(theirs,), daemon=True)
-        self._process.start()
 
-    @staticmethod
-    def _hold(pipe):
-        pipe.send([compute.take_device("cuda"), compute.take_device("cuda")])
-        signal.pause()
+        def hold():
+            theirs.send([compute.take_device("cuda"), compute.take_device("cuda")])
+            signal.pause()
+
+        self._process = context.Process(target=hold, daemon=True)
+        self._process.start()
 
     def device(self, seconds=20.0):
         """The number of its GPU; None if it has none after so many seconds."""
@@ -143,7 +137,9 @@ def test_a_job_waits_for_a_gpu_of_its_own_and_tells_how_long(
     assert waited(tmp_path / "study/benchmarks/x.tsv") == 12.5
 
 
-def test_jobs_that_see_other_gpus_know_them_by_one_name(two_gpus, start, monkeypatch):
+def test_jobs_that_see_other_gpus_know_them_by_one_name_and_slurm_gives_each_its_own(
+    two_gpus, start, monkeypatch
+):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
     assert start().device() == 0  # that is 3
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
@@ -151,10 +147,6 @@ def test_jobs_that_see_other_gpus_know_them_by_one_name(two_gpus, start, monkeyp
     assert start().device() == 0
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     assert start().device(seconds=0.3) is None
-
-
-def test_jobs_of_slurm_have_what_slurm_gave_each(two_gpus, start, monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     for number in ("11", "12"):
         monkeypatch.setenv("SLURM_JOB_ID", number)
         assert start().device() == 0

@@ -144,8 +144,8 @@ ORDER = (
     ),
     ("settings",),
     ("checkpoints", "vectors", "models.devices"),
-    ("data", "models", "adapters"),
-    ("training", "merging", "unlearning", "selection", "evaluation"),
+    ("data", "models"),
+    ("training", "merging", "unlearning", "selection", "evaluation", "adapters"),
     ("scenarios",),
     (
         "__init__",

@@ -35,8 +35,7 @@ def misfit(capsys, *words):
     """The file, the problem and the command of a study that does not fit."""
     status, (line, command) = verify(capsys, *words)
     assert status == 1
-    file, _, problem = line.partition(": ")
-    return file, problem, command.removeprefix("to go on: ")
+    return *line.split(": ", 1), command.removeprefix("to go on: ")
 
 
 def remake(name):
@@ -94,28 +93,23 @@ def test_a_download_is_fetched_again(capsys):
     assert misfit(capsys)[::2] == (archive, command)
 
 
-def test_checkpoints_that_no_job_needs_any_more_are_counted(capsys):
+def test_checkpoints_that_no_job_needs_and_what_an_archive_left_out_are_counted(capsys):
     vector = f"{STUDY}/clip/cats/vectors/m1.safetensors"
     job = example_job("finetune", f"{STUDY}/logs/finetune.log", [vector], base=BASE)
     marked = ["results/*/*/*/vectors/*.safetensors"]
     job.config = {"checkpoints": "needed", "intermediate": marked}
     run(job)
-    Path(vector).unlink()
-    status, (_, line) = verify(capsys)
-    assert status == 0
-    assert line == "files that are gone, needed by no job or left out of an archive: 1"
-    # Not every file may go.
-    Path(BASE).unlink()
-    assert misfit(capsys)[0] == BASE
-
-
-def test_files_that_an_archive_left_out_are_counted_if_it_knows_them(capsys):
     known = {path: sha256(path) for path in (BASE, IMAGES)}
+    Path(vector).unlink()
+    line = "files that are gone, needed by no job or left out of an archive: "
+    assert verify(capsys)[1][1] == f"{line}1"
     for path in known:
         Path(path).unlink()
+    # Not every file may go.
+    assert misfit(capsys)[0] in known
     write_json(f"{STUDY}/.left-out.json", known)
     status, lines = verify(capsys)
-    assert (status, lines[1].rpartition(" ")[2]) == (0, "2")
+    assert (status, lines[1]) == (0, f"{line}3")
     write_json(f"{STUDY}/.left-out.json", known | {BASE: "0" * 64})
     assert misfit(capsys)[0] == BASE
 

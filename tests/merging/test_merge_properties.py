@@ -120,19 +120,6 @@ def test_tensors_that_were_frozen_stay_exactly_zero(method):
     assert merged["a"].any()
 
 
-LINEAR = [name for name in METHODS if METHODS[name].weights is not None]
-
-
-@pytest.mark.parametrize("name", LINEAR)
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_a_linear_method_is_the_sum_that_it_declares(name, count):
-    generator = torch.Generator().manual_seed(count)
-    vectors = [{"w": torch.randn(6, 7, generator=generator)} for _ in range(count)]
-    weights = METHODS[name].weights(count)
-    expected = sum(weight * vector["w"] for weight, vector in zip(weights, vectors, strict=True))
-    torch.testing.assert_close(merge(name, vectors)["w"], expected)
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_says_what_it_is_and_refuses_other_types_of_its_options_by_name(name):
     method = METHODS[name]

@@ -181,34 +181,6 @@ def test_every_number_is_that_of_the_sequence_alone(kind):
                 np.testing.assert_allclose(one.variances, variance, rtol=1e-4, atol=1e-4)
 
 
-def sizes_of_calls(model, monkeypatch):
-    calls, forward = [], model.forward
-
-    def spy(ids, *rest, **more):
-        result = forward(ids, *rest, **more)
-        calls.append((*ids.shape, result.logits.shape[1]))
-        return result
-
-    spy.__signature__ = language.inspect.signature(forward)
-    monkeypatch.setattr(model, "forward", spy)
-    return calls
-
-
-def test_the_logits_of_a_batch_are_bounded(monkeypatch):
-    model = language_model()
-    calls = sizes_of_calls(model, monkeypatch)
-    asked = [([3] * 5, [[4] * 5])] * 8
-    whole = score_answers(model, asked, CPU)
-    assert [rows for rows, *_ in calls] == [8]
-    calls.clear()
-    monkeypatch.setattr(language, "MOST_LOGITS", 3 * 10 * VOCABULARY)
-    monkeypatch.setattr(language, "CHUNK", 2)
-    few = score_answers(model, asked, CPU)
-    assert [rows for rows, *_ in calls] == [3, 3, 2]
-    for one, other in zip(whole, few, strict=True):
-        np.testing.assert_allclose(one[0].log_probs, other[0].log_probs, rtol=0, atol=ROUNDING)
-
-
 def prompts(count=11, seed=0):
     rng = np.random.default_rng(seed)
     return [rng.integers(3, VOCABULARY, 1 + number).tolist() for number in rng.permutation(count)]

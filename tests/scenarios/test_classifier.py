@@ -94,34 +94,6 @@ def test_test_images_are_all_those_of_the_test_split(scenario):
     ]
 
 
-def test_the_network_is_the_classifier_with_its_state(scenario, files):
-    torch.manual_seed(5)
-    model = build_classifier(MODEL, 4)
-    found = scenario.network(model.state_dict(), "m")
-    images = torch.rand(2, 3, 16, 16)
-    assert torch.equal(found.eval()(images), model.eval()(images))
-    with pytest.raises(UserError, match=r"^m: tensor .* is missing"):
-        scenario.network({}, "m")
-
-
-def test_with_fewer_retain_than_test_images_the_seed_draws_as_many_of_these(scenario, network):
-    found = outputs(scenario, network)
-    found["retain"] = tuple(part[:4] for part in found["retain"])
-    roles = [found[name] for name in ("retain", "test", "forget")]
-    for seed in (0, 1):
-        expected = membership_attack(*roles, seed=seed)
-        score, _ = scenario.scores(network, found, Scoring(8, None, "all", seed))
-        assert score["membership"] == expected
-        assert score["membership_images"] == {
-            "members": 4,
-            "nonmembers": 4,
-            "of_retain": 4,
-            "of_test": 10,
-        }
-        # What is measured to choose a model is what is scored.
-        assert scenario.selection_metrics(found, seed) == {"mia": expected["confidence"]}
-
-
 def test_scores_hold_every_feature_and_relearning_if_it_is_wanted(scenario, network):
     found = outputs(scenario, network)
     attack = membership_attack(found["retain"], found["test"], found["forget"])

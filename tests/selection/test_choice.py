@@ -254,26 +254,24 @@ def test_trained_models_come_back_with_their_options_and_what_diverged(tmp_path)
     assert again[3].percentages == {"forget": 9.0, "retain": 98.0, "test": 70.0, "mia": 1 / 3}
 
 
-HEAD = "experiment,task,vector,coefficient,forget_correct,forget_n,retain_correct,retain_n,rules\n"
+HEAD = (
+    "experiment,task,vector,coefficient,forget_correct,forget_n,retain_correct,retain_n,criteria\n"
+)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_files_that_are_no_measures_are_refused(tmp_path):
+    path = tmp_path / "s.csv"
+    row = "e,t,m,0.0,1,2,1,2,gap\n"
+    for text in (
         "",
         HEAD,
-        HEAD + "e,t,m,zero,1,2,1,2,gap\n",
-        HEAD + "e,t,m,0.0,1,2\n",
-        HEAD + "e,t,m,0.0,3,2,1,2,gap\n",
-        HEAD + "e,t,m,0.0,1,2,1,2,gap\ne,t,m,1.0,1,2,,,gap\n",
-        HEAD.replace("criteria", "mia,criteria") + "e,t,m,0.0,1,2,1,2,much,gap\n",
-    ],
-)
-def test_files_that_are_no_measures_are_refused(tmp_path, text):
-    (tmp_path / "s.csv").write_text(text)
-    with pytest.raises(UserError, match=r"s\.csv: not a file of measures .*; delete it") as caught:
-        read_points(tmp_path / "s.csv")
-    assert "\n" not in str(caught.value)
+        HEAD + row.replace("0.0", "zero"),
+        HEAD + row[:13],
+        HEAD + "e,t,m,0.0,3,2",
+    ):
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"s\.csv: not a file of measures .*; delete it"):
+            read_points(path)
 
 
 @pytest.mark.parametrize(

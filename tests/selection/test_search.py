@@ -8,7 +8,7 @@ from point_examples import points
 
 from negmerge.evaluation.outcomes import Accuracy
 from negmerge.selection.choice import Choice, Criterion, Point
-from negmerge.selection.search import CoefficientGrid, OptionGrid, explore, is_scale, search
+from negmerge.selection.search import CoefficientGrid, OptionGrid, explore, search
 
 GRID = [0.0, 0.05, 0.1, 0.15, 0.2]
 
@@ -152,17 +152,12 @@ def test_options_lie_beside_one_at_half_the_factor():
     ]
     beside = grid.around((("rate", 1.0), ("epochs", 5), ("by", "size")), 1)
     assert beside == [(("rate", 0.1), ("epochs", 5), ("by", "size"))]
+    for values in ([1, 2], [0.1], [0.0, 1.0], [-1.0, 1.0], [True, False], [0.5, "a"]):
+        assert OptionGrid({"x": values}).around((("x", values[0]),), 1) == []
     # The factor is the mean one, here 10; a value between has three digits.
     assert OptionGrid({"rate": [1.0, 2.0, 100.0]}).around((("rate", 2.0),), 1) == [
         (("rate", 6.32),)
     ]
-
-
-def test_some_options_have_values_between_theirs():
-    assert is_scale([0.1, 1.0])
-    assert is_scale([0.1, 1])
-    for values in ([1, 2], [0.1], [0.0, 1.0], [-1.0, 1.0], [True, False], [0.5, "a"]):
-        assert not is_scale(values), values
 
 
 class World:
@@ -184,22 +179,6 @@ class World:
         return explore(
             self.measure(0.0), 0.0, CoefficientGrid(grid), self.measure, criteria, halvings
         )
-
-
-def test_the_choice_moves_towards_the_best_place():
-    world = World(lambda c: abs(c - 0.37))
-    explored = world.explore([0.0, 0.2, 0.4, 0.6], 3)
-    after = [0.3, 0.5, 0.35, 0.45, 0.325, 0.375]
-    assert [point.coefficient for point in explored] == [0.0, 0.2, 0.4, 0.6, *after]
-    assert CONTROL.choose(explored).coefficient == 0.375
-    assert len(world.asked) == len(set(world.asked))
-
-
-def test_a_vector_that_the_first_coefficient_wrecks_gets_smaller_ones():
-    world = World(lambda c: 0.5 - c, limit=0.03)
-    explored = world.explore([0.0, 0.1, 0.2], 2)
-    assert CONTROL.choose(explored).coefficient == 0.025
-    assert CONTROL.choose(world.explore([0.0, 0.1, 0.2], 0)).coefficient == 0.0
 
 
 @given(

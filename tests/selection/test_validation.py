@@ -10,7 +10,6 @@ from negmerge.checkpoints.states import write_state
 from negmerge.data.augmentation import evaluation_transform
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Classification, accuracy
-from negmerge.selection import validation as validation_module
 from negmerge.selection.choice import Criterion, Point
 from negmerge.selection.search import CoefficientGrid, explore, search
 from negmerge.selection.validation import RunningMean, Validation, merge_greedily
@@ -90,13 +89,6 @@ def test_the_batches_hold_every_image_and_give_its_answer(world):
             for role in ROLES:
                 counts = [count(name, coefficient, role, batch) for batch in range(4)]
                 assert sum(counts) == point.accuracy[role].correct
-
-
-def test_the_batches_that_tell_most_come_first(world):
-    count = world.validation.counting(world.read)
-    forget, control = ([count("a", 0.0, role, b) for b in range(4)] for role in ROLES)
-    assert forget == sorted(forget, reverse=True) != control
-    assert control[:3] == sorted(control[:3])
 
 
 @pytest.mark.parametrize("halvings", [0, 2])
@@ -207,12 +199,3 @@ def test_items_base_and_vector_lie_on_the_device_and_give_the_cpus_bits():
         kept, logits = measured(ITEMS, TRANSFORM, DEVICE)
     assert all(one.device == DEVICE and one.dtype == torch.uint8 for one in kept)
     assert all(torch.equal(*pair) for pair in zip(logits, expected, strict=True))
-
-
-@pytest.mark.parametrize(("free", "place"), [(1000, CPU), (10**6, torch.device("cuda"))])
-def test_items_that_would_fill_a_gpu_stay_in_the_memory_of_the_cpu(monkeypatch, free, place):
-    """Stand-ins for a GPU's memory, and for a tensor there."""
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2 * free))
-    monkeypatch.setattr(validation_module.torch, "empty", lambda *shape, **how: how["device"])
-    images = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
-    assert validation_module._room(10, images, torch.device("cuda")) == place

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pydantic import ConfigDict, Field, PositiveInt
 
 from negmerge.errors import UserError
-from negmerge.jobs.costs import load_costs
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.settings.load import load_yaml, read_yaml, write_yaml
 from negmerge.settings.recipe import FileName, Positive, Settings
@@ -180,13 +179,6 @@ def test_rows_of_ones_own_stand_beside_the_shipped_ones_and_before_one_of_their_
     assert known.models.keys() == known_there.models.keys() | {"new"}
     assert known.models["mini-clip"].title == "Mine"
     assert known.datasets == known_there.datasets
-
-
-def test_costs_come_from_one_file(both):
-    own, shipped = both
-    costs = yaml.safe_load((shipped / "costs.yaml").read_text())
-    (own / "costs.yaml").write_text(yaml.safe_dump(costs | {"margin": 9}))
-    assert load_costs(both).margin == 9
 
 
 def test_an_error_names_the_file_of_the_folder_that_it_is_in(both):

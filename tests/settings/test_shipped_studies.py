@@ -4,9 +4,7 @@ import pandas as pd
 import pytest
 
 from negmerge import plugins
-from negmerge.checkpoints.released import output_name
 from negmerge.data.loading import batches_per_epoch
-from negmerge.reporting.cells import read_published
 from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.study import load_study
 
@@ -47,33 +45,6 @@ def test_cars_is_the_paper_s_case_with_the_notebook_s_grid(studies):
     known = pd.read_csv(CONFIG / "published" / "cars_b32_sweep.csv")
     grid = studies["cars"].experiments["vit-b-32"].coefficients.values
     assert known[known["metric"] == "forget"]["coefficient"].to_list() == grid
-
-
-def test_released_cars_is_cars_with_the_authors_30_models(studies):
-    released, cars = (studies[name].experiments["vit-b-32"] for name in ("released-cars", "cars"))
-    ours, theirs = released.model_dump(), cars.model_dump()
-    changed = {key for key in theirs if ours[key] != theirs[key]}
-    assert changed == {"base", "finetune", "pool", "methods"}
-    assert list(released.methods) == ["pretrained", "negmerge"]
-    assert released.points("negmerge") == cars.points("negmerge")
-    for point, file in released.pool.paths.items():
-        assert output_name(file) == point
-    [cells] = read_published([CONFIG / "published" / "cars_b32_kept.csv"]).values()
-    kept, zeros = cells["value"]
-    assert int(kept) == 10_961_529
-    assert float(zeros) == round(100 * (1 - int(kept) / 113_448_705), 4)
-
-
-@pytest.mark.parametrize(("name", "most"), [("first-hour", 3), ("lite", 30), ("laptop", 0.18)])
-def test_all_is_fetched_without_a_person_and_is_small(studies, name, most):
-    study, known = studies[name], studies[name].catalogue
-    data = [file for set_ in study.datasets for file in known.datasets[set_].downloads.values()]
-    models = [known.models[model] for model in {one.model for one in study.experiments.values()}]
-    weights = [model.hub for model in models if model.is_fetched]
-    assert not [file.name for file in data if file.manual]
-    # The lists of RESISC45 are the only files whose size is not known; they are texts.
-    assert all(file.name.endswith(".txt") for file in data if file.bytes is None)
-    assert sum(file.bytes or 0 for file in (*data, *weights)) < most * 1e9
 
 
 def test_smoke_has_every_table_figure_and_method_of_the_paper_study(studies):

@@ -4,10 +4,8 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 
 from negmerge import paths
-from negmerge.errors import UserError
 from negmerge.settings.study import load_study
 from negmerge.settings.tables import Column, Figure, Table
 
@@ -55,23 +53,6 @@ def test_tables_of_jobs_show_neither_criteria_nor_other_methods(kind, row, of_ki
         table(kind, ["negmerge"], criterion="gap")
     with pytest.raises(ValueError, match=f"rows: '{row}' is of kind {of_kind}, .* merge, greedy"):
         table(kind, ["negmerge", row])
-
-
-def test_a_column_of_a_sweep_has_one_grid_of_coefficients(config):
-    path = config / "studies" / "example.yaml"
-    study = yaml.safe_load(path.read_text())
-    clip = study["experiments"]["mini-clip"]
-    study["experiments"]["other"] = clip | {"coefficients": {"step": 0.25, "stop": 0.5}}
-    column = {"label": "both", "experiments": ["mini-clip", "other"]}
-    study["tables"]["sweep"] = {
-        "kind": "sweep", "title": "x", "rows": {"negmerge": "x"}, "columns": [column]
-    }  # fmt: skip
-    path.write_text(yaml.safe_dump(study))
-    with pytest.raises(UserError) as caught:
-        load_study(config, "example")
-    assert str(caught.value).endswith(
-        "tables.sweep.columns.both: 'other' has other coefficients than those before it"
-    )
 
 
 @pytest.mark.parametrize(

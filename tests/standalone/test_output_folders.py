@@ -36,11 +36,7 @@ def names(folder):
 
 BELONG = {
     "generation_config.json": "{}",
-    "tokenizer.json": "{}",
     "tokenizer.model": "pieces",
-    "vocab.txt": "a\nb",
-    "chat_template.jinja": "{{ x }}",
-    "preprocessor_config.json": "{}",
     "modeling_custom.py": "x = 1",
     "LICENSE": "MIT",
     "modules.json": '[{"path": ""}, {"path": "1_Pooling"}, {"path": "2_Dense"}]',
@@ -49,17 +45,11 @@ BELONG = {
 }
 BELONG_NOT = {
     "README.md": "the base's card",
-    "pytorch_model.bin": "old weights",
     "model.fp16.safetensors": "old weights",
     "tf_model.h5": "old weights",
     "onnx/model.onnx": "old weights",
-    "openvino/openvino_model.bin": "old weights",
-    "original/consolidated.00.pth": "old weights",
-    "gguf/model.gguf": "old weights",
     "training_args.bin": "pickle",
     "checkpoint-500/trainer_state.json": "{}",
-    "runs/events": "log",
-    ".git/HEAD": "ref",
     ".cache/huggingface/x.lock": "",
 }
 

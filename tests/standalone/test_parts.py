@@ -77,6 +77,19 @@ def test_jobs_that_end_at_once_do_no_harm(tmp_path, folders, monkeypatch, force)
     assert not list(tmp_path.glob(".*"))
 
 
+def test_any_part_puts_together_what_a_killed_one_did_not(tmp_path, folders, monkeypatch):
+    unlearn(folders, tmp_path / "whole")
+    unlearn(folders, tmp_path / "out", part=(1, 2))
+    with monkeypatch.context() as patched:
+        patched.delattr(parts, "complete")
+        with pytest.raises(NameError):
+            unlearn(folders, tmp_path / "out", part=(2, 2))
+    assert not (tmp_path / "out").exists()
+    unlearn(folders, tmp_path / "out", part=(1, 2))
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_all_parts_can_run_at_once(tmp_path, folders):
     unlearn(folders, tmp_path / "whole")
     with ThreadPoolExecutor(4) as executor:

@@ -73,12 +73,8 @@ def test_a_log_of_an_earlier_try_is_not_shown(handler, tmp_path):
     log = tmp_path / "merge.log"
     log.write_text("of yesterday\n")
     os.utime(log, (1, 1))
-    fail(handler, log, tmp_path / "none.log")
-    assert shown(handler)[1:4] == [
-        "FAILED merge: clip",
-        f"  nothing written to {log}",
-        f"  nothing written to {tmp_path}/none.log",
-    ]
+    fail(handler, log)
+    assert f"  nothing written to {log}" in shown(handler)
 
 
 def test_a_job_that_the_system_ended_is_told(handler):

@@ -35,42 +35,13 @@ def test_scores_hold_what_the_table_shows(finished):
             chosen = method in ("gradient-ascent", "negmerge")
             assert list(scores) == (["retain", "gap"] if chosen else [None])
             for score in scores.values():
-                assert score["method"] == method
-                sizes = [score[role]["n"] for role in ("forget", "retain", "test")]
-                assert sizes == [20, 180, 50]
+                assert [score[role]["n"] for role in ("forget", "retain", "test")] == [20, 180, 50]
                 assert set(score["membership"]) == FEATURES
-                assert all(0 <= value <= 100 for value in score["membership"].values())
     original, retrain = (
         records(finished, "scores", "trial1", name)[None] for name in ("original", "retrain")
     )
     assert original["relearn"]["epochs"] == [0, 0, 0]
     assert retrain["data_used"] == "retain"
-
-
-def test_a_choice_that_changes_nothing_has_the_scores_of_the_original(finished):
-    for trial in TRIALS:
-        original = records(finished, "scores", trial, "original")[None]
-        for method in ("gradient-ascent", "negmerge"):
-            for score in records(finished, "scores", trial, method).values():
-                same = all(score[key] == original[key] for key in ("forget", "retain", "relearn"))
-                assert same or not score["unchanged"]
-
-
-def test_outcomes_say_image_by_image_what_scores_count(finished):
-    for trial in TRIALS:
-        for method in METHODS:
-            (images,) = states(finished, trial, f"outcomes/{method}")
-            scores = read(finished, f"{trial}/scores/{method}.json")
-            for number, score in enumerate(scores):
-                for role in ("forget", "retain", "test"):
-                    right, chance = (
-                        images[f"{number}/{role}_{what}"] for what in ("right", "confidence")
-                    )
-                    assert right.shape == chance.shape == (score[role]["n"],)
-                    assert right.sum() == score[role]["correct"]
-                    assert ((chance >= 0) & (chance <= 1)).all()
-                unseen = 100 * images[f"{number}/forget_unseen"].mean()
-                assert unseen == pytest.approx(score["membership"]["confidence"])
 
 
 def test_the_sweep_of_a_searched_method_say_what_was_tried(finished):

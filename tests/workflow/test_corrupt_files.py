@@ -1,7 +1,6 @@
 """Files that somebody damaged or replaced are found before they are used, and named."""
 
 import json
-import os
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,24 +13,13 @@ from negmerge.files import sha256
 from negmerge.jobs.provenance import Provenance, find_record
 
 DIGITS, TRIAL = "results/tiny/clip/digits", "results/tiny/resnet/trial1"
-# Each kind of artefact: a file, and one that is made from it.
+# Artefacts of several kinds: a file, and one that is made from it.
 KINDS = {
     "images": ("data/tiny-fashion/images.safetensors", f"{TRIAL}/split.json"),
-    "split": (f"{TRIAL}/split.json", f"{TRIAL}/trained/original.safetensors"),
-    "base": ("results/tiny/clip/base.safetensors", f"{DIGITS}/vectors/m1.safetensors"),
-    "head": ("results/tiny/clip/heads/digits.safetensors", f"{DIGITS}/scores/negmerge.json"),
     "merged": (f"{DIGITS}/merged/negmerge.safetensors", f"{DIGITS}/sparsity/sparsity.json"),
     "sweep": (f"{DIGITS}/sweeps/m1.csv", f"{DIGITS}/selected/task-arithmetic.json"),
-    "candidates": (
-        f"{TRIAL}/candidates/boundary-expand.safetensors",
-        f"{TRIAL}/scores/boundary-expand.json",
-    ),
     "table": ("results/tiny/tables/accuracy.md", "results/tiny/report.html"),
 }
-
-
-def cut(path):
-    path.write_bytes(path.read_bytes()[:-5])
 
 
 def flip_a_bit(path):
@@ -41,30 +29,10 @@ def flip_a_bit(path):
     path.write_bytes(content)
 
 
-@pytest.fixture(scope="module")
-def spoilt(finished, tmp_path_factory):
-    """A copy whose files are damaged and restored in turn."""
-    return finished.copy(tmp_path_factory.mktemp("spoilt") / "workflow")
-
-
-@pytest.fixture
-def damaged(spoilt, request):
-    """The copy with one kind of file damaged, and the places in `KINDS`."""
-    kind, damage = request.param
-    path = spoilt.folder / KINDS[kind][0]
-    whole, before = path.read_bytes(), os.stat(path)
-    damage(path)
-    yield spoilt, KINDS[kind]
-    path.write_bytes(whole)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-@pytest.mark.parametrize(
-    "damaged", [(kind, flip_a_bit) for kind in KINDS], ids=list(KINDS), indirect=True
-)
-def test_a_job_names_it_before_it_uses_it(damaged, monkeypatch):
-    spoilt, (file, made) = damaged
-    monkeypatch.chdir(spoilt.folder)
+@pytest.mark.parametrize(("file", "made"), KINDS.values(), ids=KINDS)
+def test_a_job_names_it_before_it_uses_it(editable, monkeypatch, file, made):
+    monkeypatch.chdir(editable.folder)
+    flip_a_bit(Path(file))
     record = json.loads(find_record(Path(made)).read_text())
     assert file in record["inputs"]
     places = {"log": ["results/tiny/logs/x.log"], "output": ["results/tiny/x"]}
@@ -74,17 +42,6 @@ def test_a_job_names_it_before_it_uses_it(damaged, monkeypatch):
     assert line.startswith(f"{file}: not the file that ")
     assert "; delete it and run again" in line
     assert "\n" not in line
-
-
-@pytest.mark.parametrize(
-    "damaged", [("base", flip_a_bit), ("sweep", cut), ("table", flip_a_bit)], indirect=True
-)
-def test_verify_names_it_and_the_command_to_go_on(damaged, capsys):
-    spoilt, (file, _) = damaged
-    assert main(["verify", str(spoilt.folder / "results/tiny"), "--json"]) == 1
-    finding = json.loads(capsys.readouterr().out)["finding"]
-    assert finding["file"] == file
-    assert finding["command"].startswith(f"snakemake --cores all --forcerun {file} -- {file}")
 
 
 def test_a_finished_study_fits_and_its_scores_say_what_they_were_made_from(finished, capsys):

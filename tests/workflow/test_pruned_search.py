@@ -2,13 +2,11 @@
 
 import yaml
 
-from negmerge.checkpoints.states import read_metadata
 from negmerge.files import read_json_records
 
 STUDY = "config/studies/tiny.yaml"
 METHODS = ("task-arithmetic", "uniform", "greedy", "negmerge", "conflict")
 CHOICES = [f"results/tiny/clip/digits/selected/{method}.json" for method in METHODS]
-MERGED = "results/tiny/clip/digits/merged/greedy.safetensors"
 
 
 def test_the_pruned_search_gives_the_same_choices(finished, editable):
@@ -28,10 +26,3 @@ def test_the_pruned_search_gives_the_same_choices(finished, editable):
         passes, whole = found.pop("passes"), found.pop("passes_full")
         assert 0 < passes <= whole == swept.pop("passes") == swept.pop("passes_full")
         assert found == swept
-
-
-def test_a_greedy_merge_names_its_points(finished):
-    found = read_metadata(finished.folder / MERGED)
-    assert found["options"] == {"strict": True, "search_each_step": True}
-    assert {trial["name"] for trial in found["trials"]} == {"m1", "m10"}
-    assert found["accepted"][0] == found["trials"][0]["name"]

@@ -2,7 +2,7 @@
 
 import re
 
-from negmerge.adapters.adapter import is_adapter
+from negmerge.adapters.reading import is_adapter
 from negmerge.checkpoints.states import read_state, write_state
 from negmerge.errors import UserError
 from negmerge.jobs.job import job

@@ -18,11 +18,7 @@ INTERRUPTED = 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command line, of the process if no words are given, and return the exit status.
-
-    It is 0, or that of a mistake, which a line on standard error explains: 1, or 2 where the
-    command gives 1 when it finds something. Words that are no command end the process with 2.
-    """
+    """Run the command line and return the exit status: 0, or that of a mistake, 1 or 2."""
     words = sys.argv[1:] if words is None else words
     options = _parser().parse_args(words, argparse.Namespace(words=words))
     try:

@@ -54,11 +54,9 @@ def hide_secrets(library: str) -> None:
 
 
 class UserError(Exception):
-    """Something that the user can put right.
+    """Something that the user can put right, in one line without a traceback; the exit status is 1.
 
-    The message is one line that names the file, the key or the tensor, says what was found and
-    what was expected; passwords in it are hidden. Scripts and the command line print it without a
-    traceback and exit with 1.
+    The line names the file, key or tensor, what was found and what was expected.
     """
 
     def __init__(self, message: str = ""):
@@ -70,10 +68,7 @@ class NotFinite(UserError):
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:
-    """Name the valid names, the most similar one first, for the end of an error message.
-
-    For a name of an earlier version, it says what it is called today.
-    """
+    """Name the valid names, the most similar one first, or what an earlier name is called today."""
     names = sorted(valid)
     if name in GONE:
         return "it was removed: a rule's threads set it, see profiles/README.md"
@@ -91,7 +86,6 @@ def unknown(what: str, name: object, valid: Iterable[str]) -> str:
 
 
 def find(what: str, name: str, rows: Mapping[str, T]) -> T:
-    """Look up a name."""
     if name not in rows:
         raise UserError(unknown(what, name, rows))
     return rows[name]

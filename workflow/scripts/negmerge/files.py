@@ -34,11 +34,7 @@ def unwritable(path: str | Path, number: int) -> UserError:
 
 
 def require_writable(folders: Iterable[str | Path]) -> None:
-    """Check that files can be made in folders, or above a folder that is not there.
-
-    Raises:
-        UserError: a folder is read-only, or its place is not a folder.
-    """
+    """Check that files can be made in folders, or above a folder that is not there."""
     for folder in map(Path, folders):
         there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         if not there.is_dir():
@@ -54,9 +50,6 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, and rename it to `path` when the block ends well.
 
     A block that fails, or a process that is killed, leaves `path` as it was.
-
-    Raises:
-        UserError: the disk is full, the quota is used up, the folder is read-only or no folder.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -98,20 +91,12 @@ def write_json(path: str | Path, value: object) -> None:
 
 
 def read_json(path: str | Path, keys: Iterable[str] = ()) -> dict:
-    """Read a JSON object, which must have some keys.
-
-    Raises:
-        UserError: the file cannot be read, is not a JSON object or lacks a key.
-    """
+    """Read a JSON object, which must have some keys."""
     return _with_keys(path, _parsed(path), keys)
 
 
 def read_json_records(path: str | Path, keys: Iterable[str] = ()) -> list[dict]:
-    """Read a JSON list of objects, at least one, each of which must have some keys.
-
-    Raises:
-        UserError: the file cannot be read, is not such a list or an object lacks a key.
-    """
+    """Read a JSON list of objects, at least one, each of which must have some keys."""
     records = _parsed(path)
     if not isinstance(records, list) or not records:
         raise UserError(f"{path}: holds no JSON list of records; delete it and run again")
@@ -136,6 +121,5 @@ def _with_keys(path: str | Path, record: object, keys: Iterable[str]) -> dict:
 
 
 def sha256(path: str | Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -19,9 +19,10 @@ from tqdm import tqdm
 
 from negmerge import __version__
 from negmerge.errors import UserError
-from negmerge.files import read_json, replacing
+from negmerge.files import replacing
 from negmerge.jobs.listing import require_workflow
 from negmerge.jobs.provenance import FOLDER as RECORDS
+from negmerge.jobs.provenance import records_behind
 from negmerge.jobs.verification import LEFT_OUT
 from negmerge.settings.load import load_yaml
 from negmerge.settings.study import load_study
@@ -91,21 +92,14 @@ def _require_finished(report: str) -> None:
 
 
 def _results(folder: Path, weights: bool) -> tuple[list[Path], dict[str, str]]:
-    """Return the files of a study, and the SHA-256 of those that stay here, by their names.
+    """Return the files to pack, and by name the SHA-256 of those that stay here.
 
     Of tensors only what tables and figures read is packed, unless all weights are asked for.
     """
-    made, shown, records = {}, set(), set()
-    waiting = sorted((folder / RECORDS).rglob("*.json"), reverse=True)
-    while waiting:
-        path = waiting.pop()
-        # The record of a job's further output may be a link to one that is gone.
-        if path in records or not path.is_file():
-            continue
-        records.add(path)
-        record = read_json(path, ("inputs", "outputs"))
+    made, shown = {}, set()
+    records = records_behind(folder)
+    for record in records.values():
         made |= {name: facts["sha256"] for name, facts in record["outputs"].items()}
-        waiting += [Path(f["record"]) for f in record["inputs"].values() if f["record"]]
         if {"tables", "figures"} & {Path(name).parent.name for name in record["outputs"]}:
             shown |= set(record["inputs"])
     files = sorted(records)

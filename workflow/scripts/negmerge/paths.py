@@ -123,11 +123,7 @@ def table_records(study: Study, table: Table) -> dict[str, list[str]]:
 
 
 def record_files(study: Study) -> dict[str, dict[str, list[str]]]:
-    """Return the paths behind each row of a study's tables.
-
-    Returns:
-        By table, and then by `{experiment}/{task}/{row}`.
-    """
+    """Return the paths behind a study's tables, by table and `{experiment}/{task}/{row}`."""
     return {
         name: {
             f"{folder}/{row}": [

@@ -36,7 +36,6 @@ def names(folder: str) -> tuple[str, ...]:
 
 @cache
 def _files(folder: str) -> dict[str, Path]:
-    """Return the file of each choice in a folder."""
     pattern, files = _pattern(folder), {}
     place = pattern.split("/").index("*")
     for file in sorted(PACKAGE.glob(f"{pattern}.py")):

@@ -56,8 +56,7 @@ def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
 def scheduled_rate(recipe: Recipe, step: int, steps: int) -> float:
     """Return the rate of one step by the recipe's schedule, each of which starts with the warm-up.
 
-    Epochs are taken to be equally long: a step's epoch, from 0, is step * epochs // steps. From
-    epoch m on, a milestone m has been passed.
+    A step's epoch, from 0, is step * epochs // steps; from epoch m on, milestone m is passed.
     """
     if step < recipe.warmup_steps or recipe.schedule == "cosine":
         return learning_rate(step, recipe.learning_rate, recipe.warmup_steps, steps)
@@ -85,22 +84,13 @@ def fit(
 ) -> None:
     """Train the parameters of a model that require a gradient, in place and in training mode.
 
-    Args:
-        model: the model, on `device`.
-        batches: tuples whose first member holds the items. Members that are tensors are moved to
-            `device`; others, such as a mark of the kind of batch, are passed on.
-        batch_count: how many batches there are in all epochs.
-        loss: from the members of a batch to a scalar; it calls the model.
-        recipe: optimizer, schedule, clipping and accumulation.
-        device: where the batches are moved.
-        report: takes a line with step, loss, rate, speed and remaining time, every 5 seconds.
-        after_step: called with the optimizer after each of its steps; may change parameters.
-        seed: of what the model draws at random, such as dropout.
-        generators: what `loss` draws from; they are saved and brought back with the run.
-        saved: where a run that was cut off goes on, to the same numbers as if it had not been.
-            `batches` are then `data.loading.TrainingBatches`, and `loss` and `after_step` remember
-            nothing from step to step but `generators`.
-        fused: whether a step of the optimizer is one kernel.
+    `batches` are tuples that begin with the items; their tensors are moved to `device`, and `loss`
+    takes all members. `batch_count` is that of all epochs. `report` takes a line every 5 seconds;
+    `after_step` may change parameters. `seed` is of what the model draws, such as dropout.
+
+    `saved` lets a run that was cut off go on to the same numbers: `batches` are then
+    `data.loading.TrainingBatches`, and nothing but `generators`, from which `loss` draws, is
+    remembered from step to step.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = _optimizer(parameters, recipe, fused)
@@ -162,11 +152,7 @@ def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, fused: bool) -> O
 
 
 def _seed_step(seed: int, step: int, device: torch.device) -> None:
-    """Seed what the model draws from in one step.
-
-    Without this, dropout would depend on the images that this process loads, and on where a run
-    that was cut off goes on.
-    """
+    """Seed what the model draws in one step, whatever this process has drawn before."""
     chosen = derive_seed(seed, f"step {step}")
     # torch.manual_seed takes longer: it also notes the seed for devices that are not in use.
     torch.default_generator.manual_seed(chosen)

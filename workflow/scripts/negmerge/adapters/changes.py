@@ -1,207 +1,179 @@
-"""How an adapter changes one tensor, computed for a part of it.
+"""How an adapter changes one tensor, computed for a block of it."""
 
-A part is given by `start` and `stop` in the flattened tensor. Nothing here is as large as the
-tensor: of the factors only the rows or columns that a part needs are widened.
-"""
-
-import math
-from collections.abc import Iterator
+import copy
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal, Protocol
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from negmerge.checkpoints.states import StoredState
+from negmerge.errors import UserError, one_line
+from negmerge.merging.blocks import Block
 from negmerge.vectors import widen
 
-
-class Part(Protocol):
-    """A part of a tensor of the base; `merging.blocks.Block` is one."""
-
-    name: str
-    shape: tuple[int, ...]
-    start: int
-    stop: int
-
-    @property
-    def device(self) -> torch.device:
-        """Where its numbers are computed."""
-
-    @property
-    def origin(self) -> Tensor:
-        """The base's numbers, flattened, as float32 or float64."""
+# What PEFT calls the adapter in memory; no module of a model has this name.
+ADAPTER = "negmerge"
+# What PEFT puts before the name of each module.
+PREFIX = "base_model.model."
+# Modules whose changes are kept: threads may be at the end of one and at the start of the next.
+KEPT = 2
 
 
 class Change(Protocol):
     """A change of a tensor."""
 
-    def rows(self, part: Part) -> Tensor:
-        """Return the change of a part, flattened, in memory of its own."""
-
-
-Layer = Literal["linear", "conv1d", "embedding", "convolution", "attention", "parameter"]
+    def rows(self, block: Block) -> Tensor:
+        """Return the change of a block, flattened, in memory of its own."""
 
 
 @dataclass(frozen=True)
 class LowRank:
-    """scale * B A, or its transpose, for each of `experts` matrices that a tensor holds.
+    """scale * left right; the factors stay in the adapter's file until rows of them are needed.
 
-    A is (experts * rank, inputs), where further axes count as inputs; B is (outputs, rank *
-    experts), where the expert is the faster index.
+    `left` is (rows, rank) and `right` (rank, columns) of the tensor as the base stores it, where
+    all axes but the first count as columns.
     """
 
-    file: StoredState
-    a: str
-    b: str
+    left: Tensor
+    right: Tensor
     scale: float
-    transposed: bool = False
-    experts: int = 1
-    layer: Layer = "linear"
 
-    @property
-    def rank(self) -> int:
-        """The rank of each matrix."""
-        return self.file.shape(self.a)[0] // self.experts
-
-    @property
-    def inputs(self) -> int:
-        """The columns of B A."""
-        return math.prod(self.file.shape(self.a)[1:])
-
-    @property
-    def outputs(self) -> int:
-        """The rows of B A."""
-        return self.file.shape(self.b)[0]
-
-    def factors(self, expert: int = 0) -> tuple[Tensor, Tensor]:
-        """Return A, (rank, inputs), and B, (outputs, rank), as they are stored."""
-        a = whole(self.file, self.a).reshape(self.experts, self.rank, self.inputs)
-        b = whole(self.file, self.b).reshape(self.outputs, self.rank, self.experts)
-        return a[expert], b[:, :, expert]
-
-    def rows(self, part: Part) -> Tensor:
+    def rows(self, block: Block) -> Tensor:
         """See `Change`."""
-        size = self.inputs * self.outputs
-        pieces = []
-        for expert in range(part.start // size, -(-part.stop // size)):
-            first = max(part.start - expert * size, 0)
-            last = min(part.stop - expert * size, size)
-            pieces.append(self._piece(expert, first, last, part.device))
-        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-
-    def _piece(self, expert: int, start: int, stop: int, device: torch.device) -> Tensor:
-        """Return the numbers start..stop of one flattened matrix."""
-        a, b = self.factors(expert)
-        width = self.outputs if self.transposed else self.inputs
-        first, last = start // width, -(-stop // width)
-        if self.transposed:
-            a = a[:, first:last]
-        else:
-            b = b[first:last]
-        a, b = widen(a.to(device)), widen(b.to(device))
-        dtype = torch.promote_types(a.dtype, b.dtype)
-        product = b.to(dtype) @ a.to(dtype)
+        columns = self.right.shape[1]
+        first, last = block.start // columns, -(-block.stop // columns)
+        left = widen(self.left[first:last].to(block.device))
+        right = widen(self.right.to(block.device))
+        dtype = torch.promote_types(left.dtype, right.dtype)
+        product = left.to(dtype) @ right.to(dtype)
         product *= self.scale
-        rows = product.T if self.transposed else product
-        return rows.reshape(-1)[start - first * width : stop - first * width]
-
-
-@dataclass(frozen=True)
-class Offset:
-    """scale * a stored tensor: the bias of an adapter."""
-
-    file: StoredState
-    key: str
-    scale: float
-
-    def rows(self, part: Part) -> Tensor:
-        """See `Change`."""
-        return widen(self.file.numbers(self.key, part.start, part.stop).to(part.device)) * (
-            self.scale
-        )
+        begin = first * columns
+        return product.reshape(-1)[block.start - begin : block.stop - begin]
 
 
 @dataclass(frozen=True)
 class Value:
-    """A stored tensor that takes the place of the base's."""
+    """A tensor that takes the place of the base's."""
 
-    file: StoredState
-    key: str
+    tensor: Tensor
 
-    def rows(self, part: Part) -> Tensor:
+    def rows(self, block: Block) -> Tensor:
         """See `Change`."""
-        value = widen(self.file.numbers(self.key, part.start, part.stop).to(part.device))
-        return value - part.origin
+        value = self.tensor.reshape(-1)[block.start : block.stop]
+        return widen(value.to(block.device)) - block.origin
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Stored rows that take the place of some of the base's."""
+    """Rows that take the place of some of the base's."""
 
-    file: StoredState
-    key: str
+    tensor: Tensor
     indices: tuple[int, ...]
 
-    def rows(self, part: Part) -> Tensor:
+    def rows(self, block: Block) -> Tensor:
         """See `Change`."""
-        change = torch.zeros_like(part.origin)
-        columns = part.shape[-1]
-        for place, index in enumerate(self.indices):
-            start = index * columns - part.start
-            if 0 <= start < part.stop - part.start:
-                stored = self.file.numbers(self.key, place * columns, (place + 1) * columns)
+        change, columns = torch.zeros_like(block.origin), block.shape[-1]
+        for row, index in zip(self.tensor, self.indices, strict=True):
+            start = index * columns - block.start
+            if 0 <= start < len(change):
                 here = slice(start, start + columns)
-                change[here] = widen(stored.to(part.device)) - part.origin[here]
+                change[here] = widen(row.to(block.device)) - block.origin[here]
         return change
 
 
-def whole(file: StoredState, key: str) -> Tensor:
-    """Return a stored tensor, as it is stored."""
-    shape = file.shape(key)
-    return file.numbers(key, 0, math.prod(shape)).view(shape)
+@dataclass(frozen=True)
+class Merged:
+    """What PEFT's merge changes in a tensor of a module, whole."""
+
+    merges: "Merges"
+    path: str
+    leaf: str
+
+    def rows(self, block: Block) -> Tensor:
+        """See `Change`."""
+        change = self.merges.changes(self.path)[self.leaf]
+        return change[block.start : block.stop].to(block.device)
 
 
-class Orientation:
-    """What the other layers of a base tell about a square weight.
+class Merges:
+    """PEFT's merge of an adapter into one module at a time, for kinds other than plain LoRA.
 
-    A layer with a bias shows it by the bias's length, if its weight is not square. A layer without
-    one is a linear layer, since Conv1D always has a bias.
+    The module is put alone in its place, with its weights and its part of the adapter. `modules`
+    are on `meta`; `names` maps the model's tensors to the base's. Where what PEFT adds does not
+    depend on the weights, which is `additive`, they are zero, so that no digit is lost.
     """
 
-    def __init__(self, base: StoredState, default: bool):
-        self._base, self._default = base, default
+    def __init__(
+        self,
+        folder: Path,
+        config: Any,
+        tensors: Mapping[str, Tensor],
+        names: Mapping[str, str],
+        base: StoredState,
+    ):
+        self._folder, self._config, self._tensors = folder, config, tensors
+        self._names, self._base = names, base
+        self._modules: dict[str, tuple[nn.Module, bool]] = {}
+        self._kept: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
+        self._lock = Lock()
 
-    def transposed(self, module: str) -> bool:
-        """Whether a module's weight, which is square, is stored as (inputs, outputs)."""
-        if f"{module}.bias" not in self._names:
-            return False
-        same_name = {transposed for name, transposed in self._shown if name == _last(module)}
-        everywhere = {transposed for _, transposed in self._shown}
-        for evidence in (same_name, everywhere):
-            if len(evidence) == 1:
-                return evidence.pop()
-        return self._default
+    def add(self, path: str, module: nn.Module, additive: bool) -> dict[str, Merged]:
+        """Return the changes of the tensors of a module, by their names in the model."""
+        self._modules[path] = module, additive
+        leaves = dict(module.named_parameters())
+        return {f"{path}.{leaf}": Merged(self, path, leaf) for leaf in leaves}
 
-    @cached_property
-    def _names(self) -> set[str]:
-        return set(self._base.names)
+    def changes(self, path: str) -> dict[str, Tensor]:
+        """Return the changes of a module's tensors, flattened."""
+        with self._lock:
+            if path not in self._kept:
+                while len(self._kept) >= KEPT:
+                    self._kept.popitem(last=False)
+                self._kept[path] = self._merge(path)
+            self._kept.move_to_end(path)
+            return self._kept[path]
 
-    @cached_property
-    def _shown(self) -> set[tuple[str, bool]]:
-        return set(self._show())
+    @torch.no_grad()
+    def _merge(self, path: str) -> dict[str, Tensor]:
+        from peft import PeftModel
 
-    def _show(self) -> Iterator[tuple[str, bool]]:
-        """Yield the last name of each layer that shows its orientation, and what it shows."""
-        for name in self._names:
-            module = name.removesuffix(".weight")
-            if module == name or f"{module}.bias" not in self._names:
-                continue
-            shape, bias = self._base.shape(name), self._base.shape(f"{module}.bias")
-            if len(shape) == 2 and shape[0] != shape[1] and bias in ((shape[0],), (shape[1],)):
-                yield _last(module), bias == (shape[1],)
-
-
-def _last(path: str) -> str:
-    return path.rpartition(".")[2]
+        module, additive = self._modules[path]
+        module = copy.deepcopy(module).float().to_empty(device="cpu")
+        before = module.state_dict()
+        for leaf, tensor in before.items():
+            name = self._names.get(f"{path}.{leaf}")
+            tensor.zero_() if additive or name is None else tensor.copy_(self._base[name])
+        before = {leaf: tensor.clone() for leaf, tensor in before.items()}
+        root = place = nn.Module()
+        *parents, last = path.split(".")
+        for parent in parents:
+            place.add_module(parent, nn.Module())
+            place = place.get_submodule(parent)
+        place.add_module(last, module)
+        config = copy.deepcopy(self._config)
+        if not getattr(config, "target_parameters", None):
+            config.target_modules = [path]
+        own = f"{PREFIX}{path}."
+        tensors = {
+            key: widen(tensor)
+            for key, tensor in self._tensors.items()
+            if key.startswith(own) or not key.startswith(PREFIX)
+        }
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tuned = PeftModel(root, config, ADAPTER)
+                tuned.load_state_dict(tensors, strict=False, assign=True)
+                after = tuned.merge_and_unload().get_submodule(path).state_dict()
+        except Exception as error:
+            raise UserError(
+                f"{self._folder}: PEFT cannot merge {config.peft_type.value} into {path!r} "
+                f"({one_line(error)})"
+            ) from error
+        return {leaf: (after[leaf] - tensor).reshape(-1) for leaf, tensor in before.items()}

@@ -17,7 +17,15 @@ from negmerge.errors import UserError, one_line
 # How many of the tensors that can only be read whole stay in memory.
 KEPT = 4
 # What the libraries raise for a file that is cut, lies, or is of a model that they do not know.
-ERRORS = (ArithmeticError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class GgufFile(StoredState):
@@ -45,16 +53,18 @@ class GgufFile(StoredState):
             ) from None
         try:
             settings = load_gguf_checkpoint(str(path))["config"]
-            self._config = AutoConfig.for_model(**settings)
+            self.config = AutoConfig.for_model(**settings)
             with torch.device("meta"):
-                model = AutoModelForCausalLM.from_config(self._config)
+                model = AutoModelForCausalLM.from_config(self.config)
             reader = gguf.GGUFReader(path)
             kind = reader.fields["general.architecture"].contents()
+            [architecture] = [key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == kind]
+            names = gguf.get_tensor_name_map(architecture, self.config.num_hidden_layers)
         except ERRORS as error:
             raise UserError(
                 f"{path}: a GGUF file that transformers does not read: {one_line(error):.200}"
             ) from error
-        self._config.architectures = [type(model).__name__]
+        self.config.architectures = [type(model).__name__]
         self._dequantize = gguf.dequantize
         self._processor = TENSOR_PROCESSORS.get(kind, TensorProcessor)(config=settings)
         # Tied parameters are listed once, by the name under which files have them.
@@ -62,8 +72,6 @@ class GgufFile(StoredState):
             name: Layout(torch.float32, tuple(parameter.shape))
             for name, parameter in model.named_parameters()
         }
-        [architecture] = [key for key, value in gguf.MODEL_ARCH_NAMES.items() if value == kind]
-        names = gguf.get_tensor_name_map(architecture, self._config.num_hidden_layers)
         held = {tensor.name: tensor for tensor in reader.tensors}
         self._tensors = {}
         for name in layouts:
@@ -88,23 +96,29 @@ class GgufFile(StoredState):
         first = start // columns
         # All of a row, since its numbers share scales.
         rows = self._tensors[name].data[order[first : max(-(-stop // columns), first + 1)]]
-        flat = self._dequantized(name, rows).reshape(-1)
+        flat = self._dequantize(rows, self._tensors[name].tensor_type).reshape(-1)
         return torch.from_numpy(flat)[start - first * columns : stop - first * columns]
 
-    def write_companions(self, folder: Path) -> None:
-        """Write configuration and tokenizer into a folder, as transformers reads them here."""
-        from transformers import AutoTokenizer, GenerationConfig
+    def require_tokenizer(self) -> None:
+        """Check that there is a tokenizer to write, before hours of work."""
+        from transformers import AutoTokenizer
 
+        folder, name = self.path.parent, self.path.name
         try:
-            tokenizer = AutoTokenizer.from_pretrained(self.path.parent, gguf_file=self.path.name)
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
         except Exception as error:  # the library tokenizers raises no other kind
             raise UserError(
                 f"{self.path}: its tokenizer is not read by transformers: {one_line(error):.200}"
             ) from error
-        tokenizer.save_pretrained(folder)
-        self._config.dtype = "float32"
-        self._config.save_pretrained(folder)
-        GenerationConfig.from_model_config(self._config).save_pretrained(folder)
+
+    def write_companions(self, folder: Path) -> None:
+        """Write configuration and tokenizer into a folder, as transformers reads them here."""
+        from transformers import GenerationConfig
+
+        self._tokenizer.save_pretrained(folder)
+        self.config.dtype = "float32"
+        self.config.save_pretrained(folder)
+        GenerationConfig.from_model_config(self.config).save_pretrained(folder)
 
     @cached_property
     def _orders(self) -> dict[str, np.ndarray]:
@@ -125,7 +139,8 @@ class GgufFile(StoredState):
         return orders
 
     def _flattened(self, name: str) -> Tensor:
-        numbers = self._process(name, self._dequantized(name, self._tensors[name].data))
+        tensor = self._tensors[name]
+        numbers = self._process(name, self._dequantize(tensor.data, tensor.tensor_type))
         if numbers.shape != self.shape(name):
             raise UserError(
                 f"{self.path}: tensor {name!r} has shape {list(numbers.shape)}, expected "
@@ -141,12 +156,3 @@ class GgufFile(StoredState):
             tensor_key_mapping={},
             parsed_parameters={"tensors": {}},
         ).weights
-
-    def _dequantized(self, name: str, stored: np.ndarray) -> np.ndarray:
-        kind = self._tensors[name].tensor_type
-        try:
-            return self._dequantize(stored, kind)
-        except NotImplementedError as error:
-            raise UserError(
-                f"{self.path}: tensor {name!r} has type {kind.name}: {error}"
-            ) from error

@@ -56,6 +56,11 @@ def weights(folder: Path) -> Path:
     raise UserError(f"{folder}: holds no weights; found {listed(held)}")
 
 
+def is_gguf(path: Path) -> bool:
+    """Whether the weights of a file or folder are a GGUF file, which others hardly load."""
+    return (weights(path) if path.is_dir() else path).suffix == ".gguf"
+
+
 def _models(folder: Path) -> list[str]:
     """Name the models of a folder: by the layouts of libraries, else all that may be weights."""
     held = {path.name for path in folder.iterdir() if path.is_file()}

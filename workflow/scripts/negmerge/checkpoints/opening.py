@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from negmerge.checkpoints.gguf import GgufFile
 from negmerge.checkpoints.hub import listed, locate, weights
-from negmerge.checkpoints.states import StateFile, StoredState
+from negmerge.checkpoints.states import FLOATS, StateFile, StoredState
 from negmerge.checkpoints.torch_files import TorchFile
 from negmerge.errors import UserError
 from negmerge.files import read_json
@@ -22,18 +23,6 @@ FOREIGN = (
     (b"\x93NUMPY", "an array of NumPy", "give the model as safetensors"),
     (b"\x1f\x8b", "a file packed by gzip", "unpack it"),
 )
-# The endings of tensors that only quantised layers have.
-MARKS = {
-    "absmax": "bitsandbytes",
-    "quant_map": "bitsandbytes",
-    "SCB": "bitsandbytes",
-    "qweight": "AWQ or GPTQ",
-    "qzeros": "AWQ or GPTQ",
-    "weight_packed": "compressed-tensors",
-    "weight_scale_inv": "float8 with scales",
-}
-# Endings that mean it only beside a weight that is packed into whole numbers or 8 bits.
-SCALES = {"scales": "MLX", "weight_scale": "float8 or int8 with scales"}
 ADVICE = "expected weights of 16 to 64 bits: give the model that was quantised"
 
 
@@ -90,25 +79,11 @@ def _refuse_quantised(state: StoredState, config: Path | None) -> None:
                 method = keys[key].get("quant_method", "mlx" if key == "quantization" else "")
                 raise UserError(f"{config}: {key} says {method}, {ADVICE}")
     for name in state.names:
-        stem, _, end = name.rpartition(".")
-        if end in MARKS or (end in SCALES and _is_packed(state, f"{stem}.weight")):
-            raise UserError(
-                f"{state.path}: tensor {name!r} is of weights quantised by "
-                f"{MARKS.get(end) or SCALES[end]}, {ADVICE}"
-            )
-    for name in state.names:
-        if name.endswith("weight") and _is_packed(state, name) and not state.is_float(name):
-            raise UserError(f"{state.path}: tensor {name!r} holds {state.dtype(name)}, {ADVICE}")
-
-
-def _is_packed(state: StoredState, name: str) -> bool:
-    """Whether a tensor, if there is one of this name, has 8 bits or whole or unknown numbers."""
-    if name not in state.layouts:
-        return False
-    dtype = state.layouts[name].dtype
-    if not isinstance(dtype, torch.dtype):
-        return True
-    return dtype != torch.bool and (dtype.itemsize == 1 or not dtype.is_floating_point)
+        dtype = state.layouts[name].dtype
+        # Packed weights are whole numbers or have 8 bits, under these names in all that pack.
+        is_plain = dtype in (torch.bool, *FLOATS)
+        if re.search(r"weight(_packed)?$", name) and not is_plain:
+            raise UserError(f"{state.path}: tensor {name!r} holds {dtype}, {ADVICE}")
 
 
 class Shards(StoredState):

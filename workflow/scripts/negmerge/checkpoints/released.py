@@ -7,6 +7,7 @@ tower, but with what surrounds that tower: six tensors that no image reaches.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -63,7 +64,7 @@ def read(path: str | Path) -> Released | None:
     """Read `*_finetuned.pt`, `zeroshot.pt`, `head_*.pt` or `linear_*.pt`; None for other states."""
     content, notes = load(path, (*NOTED, *PACKAGES)), {}
     if isinstance(content, Stub):
-        named = dict(_tensors_of(content, path))
+        named = dict(_tensors_of(content))
         if isinstance(vars(content).get("normalize"), bool):
             notes["normalize"] = vars(content)["normalize"]
     elif isinstance(content, dict) and any(str(name).startswith(PREFIX) for name in content):
@@ -85,10 +86,9 @@ def read(path: str | Path) -> Released | None:
     roles = {
         role: [f"{PREFIX}{role}.{n}" for n in range(len(names))] for role in ("params", "params0")
     }
-    for name in sorted(tensors.keys() ^ {name for numbered in roles.values() for name in numbered}):
-        raise UserError(
-            f"{path}: tensor {name!r} is {'not expected' if name in tensors else 'missing'}"
-        )
+    for name in sorted(tensors.keys() ^ set(chain(*roles.values()))):
+        known = "not expected" if name in tensors else "missing"
+        raise UserError(f"{path}: tensor {name!r} is {known}")
     trained, start = (
         to_open_clip({name: tensors[n] for name, n in zip(names, numbered, strict=True)}, path)
         for numbered in roles.values()
@@ -131,27 +131,17 @@ def to_open_clip(tensors: Mapping[str, Tensor], where: str | Path) -> tuple[Stat
         elif letter not in ("Q", "K", "V"):
             raise UserError(f"{where}: tensor {released!r} is not expected")
         elif joined not in image:
-            image[joined] = _stacked(tensors, f"{PREFIX}{stem}.attn", kind, where)
+            names = [f"{PREFIX}{stem}.attn.{each}.{kind}" for each in "QKV"]
+            for name in names:
+                if name not in tensors:
+                    raise UserError(f"{where}: tensor {name!r} is missing")
+            image[joined] = torch.cat([tensors[name] for name in names])
     if not image:
         raise UserError(f"{where}: has no tensor of an image encoder, {PREFIX}{IMAGE_PREFIX}*")
     return image, text
 
 
-def _stacked(tensors: Mapping[str, Tensor], stem: str, kind: str, where: str | Path) -> Tensor:
-    """Stack the rows of Q, K and V."""
-    names = [f"{stem}.{letter}.{kind}" for letter in "QKV"]
-    for name in names:
-        if name not in tensors:
-            raise UserError(f"{where}: tensor {name!r} is missing")
-        shape, expected = list(tensors[name].shape), list(tensors[names[0]].shape)
-        if shape != expected:
-            raise UserError(
-                f"{where}: tensor {name!r} has shape {shape}, expected {expected} as {names[0]!r}"
-            )
-    return torch.cat([tensors[name] for name in names])
-
-
-def _tensors_of(module: Stub, path: str | Path, prefix: str = "") -> Iterator[tuple[str, object]]:
+def _tensors_of(module: Stub, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield what a pickled module holds, by the names of its `state_dict`."""
     held = vars(module)
     hidden = held.get("_non_persistent_buffers_set") or ()
@@ -162,9 +152,7 @@ def _tensors_of(module: Stub, path: str | Path, prefix: str = "") -> Iterator[tu
             yield f"{prefix}{name}", tensor
     for name, inner in (held.get("_modules") or {}).items():
         if isinstance(inner, Stub):
-            yield from _tensors_of(inner, path, f"{prefix}{name}.")
-        elif inner is not None:
-            raise UserError(f"{path}: {prefix + str(name)!r:.80} is no module")
+            yield from _tensors_of(inner, f"{prefix}{name}.")
 
 
 def convert_files(

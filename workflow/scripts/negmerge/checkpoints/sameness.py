@@ -41,21 +41,20 @@ def tied(state: StoredState, names: Iterable[str]) -> list[tuple[str, ...]]:
 
     Those whose numbers are all equal tell nothing: many tensors begin as zeros or ones.
     """
-    alike: dict[tuple, list[str]] = {}
+    groups: dict[tuple, list[list[str]]] = {}
     for name in sorted(names):
-        alike.setdefault((_kind(state, name), _begin(state, name)), []).append(name)
-    groups: list[list[str]] = []
-    for candidates in alike.values():
-        equal: list[list[str]] = []
-        for name in candidates if len(candidates) > 1 else ():
-            for group in equal:
-                if same_tensor(state, group[0], state, name):
-                    group.append(name)
-                    break
-            else:
-                equal.append([name])
-        groups += [group for group in equal if len(group) > 1 and not _constant(state, group[0])]
-    return sorted(map(tuple, groups))
+        alike = groups.setdefault((_kind(state, name), _begin(state, name)), [])
+        group = next((g for g in alike if same_tensor(state, g[0], state, name)), None)
+        if group is None:
+            alike.append([name])
+        else:
+            group.append(name)
+    return sorted(
+        tuple(group)
+        for alike in groups.values()
+        for group in alike
+        if len(group) > 1 and not _constant(state, group[0])
+    )
 
 
 def _kind(state: StoredState, name: str) -> tuple[tuple[int, ...], torch.dtype]:

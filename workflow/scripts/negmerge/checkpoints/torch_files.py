@@ -26,7 +26,7 @@ NOTED = ("_codecs.encode", "argparse.Namespace", "datetime.", "numpy.", "pathlib
 class Stub:
     """An object without behaviour, which keeps the attributes that it is given."""
 
-    def __new__(cls, *ignored: object) -> "Stub":  # noqa: D102
+    def __new__(cls, *ignored: object) -> "Stub":
         return super().__new__(cls)
 
     def __setstate__(self, state: object) -> None:

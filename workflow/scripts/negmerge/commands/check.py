@@ -10,7 +10,6 @@ EPILOG = "example:\n  negmerge check demo\n  negmerge check smoke --resolved"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the study, and where it is configured."""
     arguments.add(parser, "study")
     parser.add_argument(
         "--config", metavar="FOLDER", type=Path, default=Path("config"), help="default: config"
@@ -23,7 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Read the study and list it."""
     from negmerge.settings.load import Extension, read_study, write_yaml
     from negmerge.settings.pool import by_hand, files_of
     from negmerge.settings.study import Study, load_study

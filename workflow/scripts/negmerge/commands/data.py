@@ -14,7 +14,6 @@ EPILOG = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the study, and what to do."""
     parser.add_argument(
         "--fetch",
         action="store_true",
@@ -24,7 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fetch what is asked for, and print what is there."""
     from negmerge.jobs.arrival import describe, fetch, overview
 
     report = overview(options.study)

@@ -27,12 +27,10 @@ LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveM
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add how they are listed."""
     arguments.add(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> None:
-    """List the methods."""
     from negmerge.settings import methods
 
     report = {"methods": [_record(name, kind) for name, kind in methods.known().items()]}
@@ -73,7 +71,6 @@ def _record(name: str, kind: str) -> dict:
 
 
 def _lines(records: list[dict]) -> Iterator[str]:
-    """Yield the list for people."""
     for kind, heading in KINDS.items():
         yield f"kind {kind}: {heading}"
         for record in (record for record in records if record["kind"] == kind):

@@ -15,7 +15,6 @@ EPILOG = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the study, what is packed, and where."""
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, help="the zip file; default: STUDY.crate.zip"
     )
@@ -25,7 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Pack, and say what stays here."""
     from negmerge.pack import pack
 
     report = pack(

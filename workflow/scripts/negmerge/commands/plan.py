@@ -15,7 +15,6 @@ HEAD = ["", "jobs", "GPU h", "CPU h", "GB to fetch", "GB to write", "GPU GB"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the study and the device."""
     arguments.add(parser, "study", "--json")
     parser.add_argument(
         "--device",
@@ -25,7 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Plan."""
     from negmerge.jobs.plan import make_plan
 
     report = make_plan(options.study, options.device)
@@ -33,7 +31,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _lines(report: dict) -> Iterator[str]:
-    """The plan as people read it."""
     from negmerge.standalone.text_table import aligned
 
     rows = [[name, *map(_number, row.values())] for name, row in report["rows"].items()]

@@ -16,7 +16,6 @@ CLEARED = ("Use", "Pool")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add which files the schema is for."""
     parser.add_argument(
         "kind",
         metavar="KIND",
@@ -27,7 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the schema."""
     from pydantic import TypeAdapter
 
     from negmerge.errors import find
@@ -51,10 +49,7 @@ def _of_studies(study: type) -> dict:
 
 
 def _loosened(schema: object) -> object:
-    """Let a study leave out what it takes over, or take it away with null.
-
-    Which keys a complete study lacks, `negmerge check` says.
-    """
+    """Let a study leave out what it takes over, or take it away with null."""
     if isinstance(schema, list):
         return [_loosened(member) for member in schema]
     if not isinstance(schema, dict):

@@ -88,8 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--adapter",
         metavar="RANK",
-        help="write an adapter of this rank, not a model; exact is one that loses nothing, of a "
-        "pool of adapters by a method that is linear, such as uniform",
+        help="write an adapter of this rank, not a model",
     )
     parser.add_argument(
         "--max-shard-size",

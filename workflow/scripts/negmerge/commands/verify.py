@@ -18,7 +18,6 @@ MISTAKE = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the folder."""
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="the results of a study")
     arguments.add(parser, "--json")
 
@@ -33,7 +32,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _lines(report: dict) -> Iterator[str]:
-    """Yield what was found as lines for people."""
     if report["fits"]:
         size, dropped = f"{report['bytes'] / 1e6:,.1f} MB", report["dropped"]
         yield f"{report['study']}: all fits, {report['files']} files, {size}"

@@ -28,7 +28,6 @@ class Member:
         return f"{self.archive}: {self.name!r}"
 
     def read(self) -> bytes:
-        """Return its content."""
         with errors_in_one_line(self), self.open() as stream:
             return stream.read()
 

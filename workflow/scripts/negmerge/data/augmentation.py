@@ -84,11 +84,9 @@ class Changes:
         self.steps, self.normalise = steps, normalise
 
     def __call__(self, image: Image.Image | Opened) -> Tensor:
-        """Transform an RGB image."""
         return self.normalise.images([self.changed(image)])[0]
 
     def changed(self, image: Image.Image | Opened) -> Image.Image:
-        """Change an RGB image."""
         for step in self.steps:
             image = step(image)
         return image
@@ -101,7 +99,6 @@ class RandomCrop:
         self.crop = crop
 
     def __call__(self, image: Image.Image | Opened) -> Image.Image:
-        """Crop an image to the size of the crop."""
         crop = self.crop
         if not isinstance(image, Opened):
             return crop(image)

@@ -38,16 +38,13 @@ class ImageList:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """The number of images by split."""
         return dict(Counter(image.split for image in self.images))
 
     @property
     def bytes(self) -> int:
-        """The size of all files."""
         return sum(image.bytes for image in self.images)
 
     def class_counts(self, split: str) -> dict[str, int]:
-        """Count the images of a split by class, for all classes."""
         counts = Counter(image.class_name for image in self.of(split))
         return {name: counts[name] for name in self.classes}
 

@@ -25,7 +25,6 @@ class Question:
 
     @property
     def texts(self) -> list[str]:
-        """All of its questions and answers."""
         answers = self.answer, self.paraphrased_answer or "", *self.perturbed_answer
         return [self.question, *self.wordings, *filter(None, answers)]
 

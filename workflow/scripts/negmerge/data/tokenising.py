@@ -87,13 +87,15 @@ class Encoder:
 
     @property
     def end_id(self) -> int:
-        """The number of the token that ends an answer."""
         return self.tokenizer.token_to_id(self.end)
 
     def encode(self, question: str, answer: str) -> tuple[list[int], list[int]]:
         """Return the tokens of the prompt, and those of the answer with the one that ends it."""
         prompt = self.prompt.replace("{question}", question)
-        before, whole = (self._ids(text) for text in (prompt, prompt + answer))
+        before, whole = (
+            self.tokenizer.encode(text, add_special_tokens=False).ids
+            for text in (prompt, prompt + answer)
+        )
         if whole[-1:] != [self.end_id]:
             whole.append(self.end_id)
         if whole[: len(before)] != before:
@@ -114,7 +116,15 @@ class Encoder:
         """Return questions and answers as items of one width, padded on the right."""
         encoded = [self.encode(*pair) for pair in texts]
         width = max((len(before) + len(answer) for before, answer in encoded), default=0)
-        return [self._item(before, answer, width) for before, answer in encoded]
+        padding, items = self.tokenizer.token_to_id(PAD), []
+        for before, answer in encoded:
+            length = len(before) + len(answer)
+            ids = torch.full((width,), self.end_id if padding is None else padding)
+            ids[:length] = torch.tensor([*before, *answer])
+            labels = torch.full((width,), WITHOUT_LOSS)
+            labels[len(before) : length] = torch.tensor(answer)
+            items.append((ids, labels))
+        return items
 
     def pairs(
         self, texts: Iterable[tuple[str, str]], others: Iterable[tuple[str, str]]
@@ -126,18 +136,6 @@ class Encoder:
             tuple(torch.stack(parts) for parts in zip(*both, strict=True))
             for both in zip(items[: len(first)], items[len(first) :], strict=True)
         ]
-
-    def _item(self, before: list[int], answer: list[int], width: int) -> Item:
-        whole = [*before, *answer]
-        padding = self.tokenizer.token_to_id(PAD)
-        ids = torch.full((width,), self.end_id if padding is None else padding)
-        ids[: len(whole)] = torch.tensor(whole)
-        labels = torch.full((width,), WITHOUT_LOSS)
-        labels[len(before) : len(whole)] = torch.tensor(answer)
-        return ids, labels
-
-    def _ids(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
 
 
 def without_padding(ids: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

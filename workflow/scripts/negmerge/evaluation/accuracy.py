@@ -70,8 +70,6 @@ class Classification:
     device: torch.device
 
     def loss(self, network: nn.Module, label_smoothing: float) -> Loss:
-        """Make the cross-entropy, the mean over the batch."""
-
         def cross_entropy(images: Tensor, labels: Tensor) -> Tensor:
             logits = predict(network, self.head, images)
             return functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
@@ -79,22 +77,18 @@ class Classification:
         return cross_entropy
 
     def outputs(self, network: nn.Module, batch: Batch) -> Outputs:
-        """Compute logits (n, classes), and give the labels (n,) back."""
         images, labels = batch
         return predict(network, self.head, images.to(self.device)).cpu(), labels
 
     def scores(self, outputs: Outputs) -> Tensor:
-        """Return which answers are right; of equal logits the first is the answer."""
         logits, labels = outputs
         return logits.argmax(dim=1) == labels
 
     def confidence(self, outputs: Outputs) -> Tensor:
-        """Return the softmax probability of the true class."""
         logits, labels = outputs
         return logits.softmax(dim=1).gather(1, labels[:, None])[:, 0]
 
     def classes(self, outputs: Outputs) -> int:
-        """Count the logits of an image."""
         return outputs[0].shape[1]
 
 

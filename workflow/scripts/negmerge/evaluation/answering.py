@@ -25,8 +25,6 @@ class Answering:
     measure: Measure = "probability"  # what the scores are
 
     def loss(self, network: nn.Module, label_smoothing: float) -> Loss:
-        """Make the cross-entropy, the mean over all tokens of the batch that carry loss."""
-
         def cross_entropy(ids: Tensor, labels: Tensor) -> Tensor:
             logits, truth, _ = scored_tokens(network, ids, labels)
             return functional.cross_entropy(logits, truth, label_smoothing=label_smoothing)
@@ -67,7 +65,6 @@ class Answering:
         return _whole(means.exp().nan_to_num(0))
 
     def classes(self, outputs: Outputs) -> int:
-        """Return 0: nobody has counted what could be answered."""
         return 0
 
 

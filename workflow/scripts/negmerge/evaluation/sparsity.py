@@ -63,7 +63,10 @@ def sparsity(
         }
         size = before.numel()
         votes |= {"trainable": size if is_trainable(block.name) else 0, "state": size}
-        return [Sparsity(**_changes(vector, before), **votes) for vector in merged]
+        # Signs, since a product of small numbers may be rounded to 0.
+        opposite = [((v > 0) & (before < 0)) | ((v < 0) & (before > 0)) for v in merged]
+        changes = zip(merged, opposite, strict=True)
+        return [Sparsity(int(v.count_nonzero()), int(o.sum()), **votes) for v, o in changes]
 
     numbers = pool_of([*vectors, *pool]).vectors
     with tqdm(
@@ -77,10 +80,3 @@ def sparsity(
         numbers.passed = bar.update
         by_block = list(numbers.map(count))
     return [sum(counts, Sparsity()) for counts in zip(*by_block, strict=True)]
-
-
-def _changes(vector: torch.Tensor, base: torch.Tensor) -> dict[str, int]:
-    """Count the numbers of a vector that are not zero, and those that shrink the base."""
-    # Signs, since a product of small numbers may be rounded to 0.
-    opposite = ((vector > 0) & (base < 0)) | ((vector < 0) & (base > 0))
-    return {"kept": int(vector.count_nonzero()), "shrinking": int(opposite.sum())}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from negmerge.jobs.listing import require_workflow
-from negmerge.settings.catalogue import Catalogue, Model
+from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.datasets import ORIGINAL, Download, choose, prepared_from
 from negmerge.settings.load import load_yaml
 from negmerge.settings.study import load_study
@@ -14,20 +14,20 @@ from negmerge.standalone.text_table import aligned
 
 
 def overview(name: str, config: str | Path = "config") -> dict:
-    """Tell what a study needs from elsewhere, and what of it is there, as JSON values.
-
-    No file is opened. `config.yaml` of the configuration folder names the folder of data.
-    """
+    """Tell what a study needs from elsewhere and what of it is there; no file is opened."""
     study = load_study(config, name, options=False)
     settings, known = load_yaml(Path(config) / "config.yaml"), study.catalogue
     data, sources = Path(settings.get("data", "data")), settings.get("data_sources")
-    models = {model for row in study.experiments.values() for model in row.weights(known)}
-    rows = {model: known.fetched(model) for model in sorted(models)}
-    return {
-        "study": name,
-        "sets": [_set(dataset, known, data, sources) for dataset in study.datasets],
-        "weights": [_weights(model, row, data) for model, row in rows.items() if row.is_fetched],
-    }
+    weights = []
+    for model in sorted({m for row in study.experiments.values() for m in row.weights(known)}):
+        row, present = known.fetched(model), (data / "weights" / model).is_file()
+        if row.is_fetched:
+            hub = row.hub
+            size = (hub.bytes or hub.about_bytes) if hub else None
+            facts = {"repository": hub and hub.repository, "revision": hub and hub.revision}
+            weights.append({"model": model} | facts | {"bytes": size, "present": present})
+    sets = [_set(dataset, known, data, sources) for dataset in study.datasets]
+    return {"study": name, "sets": sets, "weights": weights}
 
 
 def fetch(name: str) -> int:
@@ -48,13 +48,17 @@ def _set(name: str, known: Catalogue, data: Path, sources: Mapping | None) -> di
         source = ORIGINAL if files else "files here" if row.files else "made here"
     prepared = data / name / row.prepared
     is_images = prepared.suffix == ".safetensors"
+    there = [
+        place.is_file() and file.bytes in (None, place.stat().st_size)
+        for place, file in ((places[file.name], file) for file in files)
+    ]
     return {
         "name": name,
         "title": row.title,
         "source": source,
         "addresses": [file.urls[0] for file in files if file.urls],
         "files": len(files),
-        "present": sum(_is_there(places[file.name], file) for file in files),
+        "present": sum(there),
         "bytes": sum(file.size or 0 for file in files),
         "unknown": [file.name for file in files if file.size is None],
         "by_hand": any(file.manual for file in files),
@@ -62,21 +66,6 @@ def _set(name: str, known: Catalogue, data: Path, sources: Mapping | None) -> di
         "prepared": prepared_from(prepared) is not None if is_images else prepared.is_file(),
         "licence": row.licence,
         "differs": mirror.differs if mirror else None,
-    }
-
-
-def _is_there(path: Path, file: Download) -> bool:
-    return path.is_file() and file.bytes in (None, path.stat().st_size)
-
-
-def _weights(name: str, row: Model, data: Path) -> dict:
-    hub = row.hub
-    return {
-        "model": name,
-        "repository": hub.repository if hub else None,
-        "revision": hub.revision if hub else None,
-        "bytes": (hub.bytes or hub.about_bytes) if hub else None,
-        "present": (data / "weights" / name).is_file(),
     }
 
 

@@ -37,11 +37,9 @@ def prepare(snakemake: Any) -> tuple[torch.device, int]:
 
 
 def take_device(device: str) -> torch.device:
-    """Assign a job its device: the CPU, or a GPU that no other job of this user has.
+    """Assign a job the CPU, or until its process ends a GPU that no other job of this user has.
 
-    The GPU is the job's, and torch's current device, until its process ends. While all GPUs are
-    taken, the job waits. Only those that `CUDA_VISIBLE_DEVICES` lists count, so what Slurm gave is
-    respected.
+    While all GPUs that `CUDA_VISIBLE_DEVICES` lists are taken, it waits.
     """
     place = find_device(device)
     if place.type != "cuda":

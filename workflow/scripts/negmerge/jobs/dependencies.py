@@ -14,11 +14,7 @@ from pathlib import Path
 
 @cache
 def import_closure(file: Path, package: Path) -> tuple[Path, ...]:
-    """List the files of a package that a Python file imports, directly or through others, sorted.
-
-    With the `__init__.py` of every package on the way, and `file` itself if it belongs to the
-    package. Imports inside functions count.
-    """
+    """List what a file imports, directly or through others, with each `__init__.py` on the way."""
     reached: set[Path] = set()
     waiting = [file]
     while waiting:

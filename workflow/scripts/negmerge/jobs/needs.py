@@ -23,7 +23,6 @@ Step = Callable[[Case], Work]
 
 
 def small(case: Case) -> Work:
-    """Nothing beside the start of a job."""
     return Work()
 
 
@@ -251,7 +250,6 @@ class Needs:
         self._works: dict[tuple, tuple[Case, Work]] = {}
 
     def seconds(self, step: Step) -> Callable:
-        """Look up how long a job takes."""
 
         def seconds(wildcards: Any, threads: int) -> int:
             case, work = self._of(step, wildcards)
@@ -279,7 +277,6 @@ class Needs:
         return megabytes
 
     def disk(self, step: Step) -> Callable:
-        """Look up the megabytes that the outputs of a job take."""
         return lambda wildcards: ceil(self._of(step, wildcards)[1].written / 1e6)
 
     def _of(self, step: Step, wildcards: Any) -> tuple[Case, Work]:

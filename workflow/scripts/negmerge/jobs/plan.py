@@ -5,8 +5,8 @@ from pathlib import Path
 
 from negmerge.errors import find
 from negmerge.jobs import needs
-from negmerge.jobs.costs import Costs, load_costs
 from negmerge.jobs.listing import Job, list_jobs, require_workflow
+from negmerge.jobs.work import Costs, load_costs
 from negmerge.paths import drawn_sweeps
 from negmerge.settings.study import Study, load_study
 
@@ -37,11 +37,8 @@ def make_plan(name: str, device: str | None = None, config: str | Path = "config
     drawn, needed = drawn_sweeps(study), {}
     for job in filter(lambda job: job.to_do, jobs):
         experiment = study.experiments.get(job.wildcards.get("experiment"))
-        precision = study.compute.precision
-        case = needs.Case(
-            job.wildcards, study.catalogue, costs, experiment, precision, device, drawn
-        )
-        needed[id(job)] = _need(job, case)
+        known = study.catalogue, costs, experiment, study.compute.precision, device, drawn
+        needed[id(job)] = _need(job, needs.Case(job.wildcards, *known))
     rows = {}
     for part in dict.fromkeys([*study.tables, *study.figures, REPORT]):
         of_part = [needed[id(j)] for j in _behind(jobs, targets(study, name, part)) if j.to_do]
@@ -73,7 +70,6 @@ def _behind(jobs: list[Job], files: Collection[str]) -> list[Job]:
 
 
 def _need(job: Job, case: needs.Case) -> dict[str, float]:
-    """What one job takes."""
     work = needs.step_of(job.rule)(case)
     loaders = needs.LOADERS if job.gpu else 0
     hours = work.seconds(case.costs, case.device, case.precision, loaders) / 3600

@@ -47,6 +47,19 @@ def read_record(path: Path) -> dict:
     return read_json(path, KEYS)
 
 
+def records_behind(folder: Path, root: Path = Path()) -> dict[Path, dict]:
+    """Read the records of a study and of all that its files were made from, by their places."""
+    waiting, records = sorted((folder / FOLDER).rglob("*.json"), reverse=True), {}
+    while waiting:
+        place = waiting.pop()
+        # That of a job's further output is a link, perhaps to one that is gone.
+        if place not in records and place.is_file():
+            records[place] = read_record(place)
+            inputs = records[place]["inputs"].values()
+            waiting += [root / facts["record"] for facts in inputs if facts["record"]]
+    return records
+
+
 class Provenance:
     """What a job is made of and what it makes, for its record."""
 

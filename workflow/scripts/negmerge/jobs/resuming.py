@@ -43,11 +43,8 @@ class SavedState:
 
     @classmethod
     def of_job(cls, snakemake: Any, made_from: object) -> "SavedState":
-        """Return the saved state of a job; params, versions and checksums of inputs decide its run.
-
-        It is a hidden file beside the output: Snakemake deletes outputs when a job fails and before
-        it runs.
-        """
+        """Return the saved state of a job; params, versions and inputs decide its run."""
+        # Beside the output, which Snakemake deletes when a job fails and before it runs.
         output = Path(snakemake.output[0])
         run = [dict(snakemake.params.items()), made_from, versions()]
         return cls(output.with_name(f".{output.stem}.state.pt"), run)

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from negmerge.errors import UserError
 from negmerge.files import read_json, sha256
-from negmerge.jobs.provenance import FOLDER, read_record
+from negmerge.jobs.provenance import FOLDER, read_record, records_behind
 
 # In the folder of a study that was unpacked: the files that its archive lacks -> their SHA-256.
 LEFT_OUT = ".left-out.json"
@@ -25,10 +25,9 @@ class Misfit(Exception):
 
 
 def verify(folder: str | Path, *, progress: bool = False) -> dict:
-    """Check all files of a study, and the data that they were made from, against their records.
+    """Check all files of a study, and the data behind them, against their records.
 
-    `dropped` counts the files that no job needs any more, or that an archive left out. `finding` is
-    None or the first thing that does not fit, in the order of making, with the command to go on.
+    `dropped` counts those that may be gone; `finding` is the first misfit in the order of making.
     """
     chain, finding = Chain(Path(folder)), None
     try:
@@ -54,23 +53,15 @@ class Chain:
     def __init__(self, folder: Path):
         # Not resolved: a link to another disk stays as it is.
         self._folder = Path(os.path.abspath(folder))
-        # The place of a job's further output is a link, perhaps to a record that is gone.
         places = sorted(filter(Path.is_file, (self._folder / FOLDER).rglob("*.json")))
         if not places:
             raise UserError(
                 f"{folder}: no records in {folder / FOLDER}, so there is nothing to verify"
             )
-        self._records: dict[str, dict] = {}
         self._root = _root(self._folder, next(iter(read_record(places[0])["outputs"])))
-        waiting, seen = places[::-1], set()
-        while waiting:
-            place = waiting.pop()
-            if place not in seen and place.is_file():
-                record = read_record(place)
-                self._records |= dict.fromkeys(record["outputs"], record)
-                used = record["inputs"].values()
-                waiting += [self._root / facts["record"] for facts in used if facts["record"]]
-            seen.add(place)
+        self._records: dict[str, dict] = {}
+        for record in records_behind(self._folder, self._root).values():
+            self._records |= dict.fromkeys(record["outputs"], record)
         self._drops = any(record["checkpoints"] == "needed" for record in self._records.values())
         left_out = self._folder / LEFT_OUT
         self._left_out = read_json(left_out) if left_out.is_file() else {}

@@ -6,18 +6,73 @@ Operations, bytes and seconds; all numbers are float32. Items are images, or que
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from negmerge import paths
-from negmerge.jobs.costs import Costs, Processes
 from negmerge.settings.catalogue import Catalogue, Cost, Counts, Model
 from negmerge.settings.experiment import Experiment
-from negmerge.settings.recipe import Recipe
+from negmerge.settings.load import Folders, find_file, read_yaml
+from negmerge.settings.recipe import Positive, Recipe, Settings
 
 # Numbers that an optimizer keeps for each weight.
 OPTIMIZERS = {"adamw": 2, "sgd": 1}
 # Batches on their way from each loader process: two that it has ready, and one that is pinned.
 ON_THEIR_WAY = 3
+
+
+class Device(Settings):
+    """A machine that computes one job: operations per second, and seconds until a job computes."""
+
+    title: str
+    flops: dict[Literal["fp32", "tf32", "bf16"], Positive]
+    start: Positive
+
+
+class Processes(Settings):
+    """The bytes of a job's processes, beside what follows from its study."""
+
+    process: Positive
+    loader: Positive
+    cuda: Positive
+    gpu: Positive
+    unknown: Positive
+
+
+class Attack(Settings):
+    """The seconds of a membership attack for each pair of images, by its features."""
+
+    confidence: Positive
+    all: Positive
+
+
+class Costs(Settings):
+    """All of `config/costs.yaml`, which says what each rate means."""
+
+    devices: dict[str, Device]
+    language: Positive
+    training: Positive
+    unlearning: Positive
+    linear: Positive
+    generation: Positive
+    move: Positive
+    pruned: Positive
+    attack: Attack
+    image: Positive
+    pixel: Positive
+    weights: Positive
+    archives: Positive
+    network: Positive
+    margin: Positive
+    minutes: Positive
+    memory: Processes
+    unknown_model: Cost
+    unknown_file: Positive
+    unknown_image: Positive
+    image_bytes: dict[str, Positive]
+
+
+def load_costs(config: Folders) -> Costs:
+    return read_yaml(find_file(config, "costs.yaml"), Costs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +154,6 @@ class Case:
 
     @property
     def model(self) -> Model:
-        """The row of the experiment's model."""
         return self.known.models[self.experiment.model]
 
     @property
@@ -128,7 +182,6 @@ class Case:
 
     @cached_property
     def counts(self) -> Counts:
-        """The images of the task by role and purpose."""
         return self.experiment.image_counts(self.wildcards["task"], self.known)
 
     @property
@@ -150,7 +203,6 @@ class Case:
 
     @property
     def measuring(self) -> paths.Candidates:
-        """How the candidates of a method are measured."""
         names = (self.wildcards[name] for name in ("experiment", "task"))
         return paths.measuring(
             self.experiment, "/".join(names), self.wildcards["method"], self.drawn
@@ -168,7 +220,7 @@ class Case:
         if chosen.attack_features is None or "test" not in roles:
             return 0
         images = 2 * min(self.counts[role][purpose] for role in ("retain", "test"))
-        return images**2 * self.costs.attack[features]
+        return images**2 * getattr(self.costs.attack, features)
 
     def holds(
         self,

@@ -138,7 +138,6 @@ class Memory:
         self._flat = {name: tensor.detach().reshape(-1) for name, tensor in state.items()}
 
     def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
-        """Return a part of a tensor; see `Source`."""
         rows = self._flat[block.name][block.start : block.stop]
         return widen(to_device(rows, block.device))
 
@@ -151,7 +150,6 @@ class Stored:
         self._file = file
 
     def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
-        """Return a part of a tensor; see `Source`."""
         return widen(_read(self._file, block))
 
 
@@ -159,7 +157,6 @@ class Finetuned(Stored):
     """A checkpoint in a file, less the base of the pool."""
 
     def rows(self, block: "Block", room: Tensor | None = None) -> Tensor:
-        """Return a part of a tensor; see `Source`."""
         # The base is widened, so half precision is subtracted as float32.
         return torch.sub(_read(self._file, block), block.origin, out=room)
 
@@ -198,7 +195,6 @@ class Block:
 
     @property
     def device(self) -> torch.device:
-        """Where the block's numbers are computed."""
         return self.vectors.workers.device
 
     @cached_property
@@ -276,7 +272,6 @@ class Vectors:
 
     @property
     def size(self) -> int:
-        """The numbers in one vector."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     def map(
@@ -292,7 +287,6 @@ class Vectors:
         return self.workers.map(work_and_tell, self.blocks(names))
 
     def blocks(self, names: Iterable[str] | None = None) -> Iterator[Block]:
-        """Pass over some tensors, or all."""
         number = 0
         for name in self.shapes if names is None else names:
             shape = self.shapes[name]

@@ -37,15 +37,12 @@ class Method(Described):
             It takes the `blocks.Vectors` and the options; `combine` gets its result as `survey`.
         passes: how often a merge reads the vectors, as far as is known before.
         ordered: the result depends on the order of the vectors by more than rounding.
-        weights: of a method that is linear in the vectors: takes their number, and gives the
-            weight of each in the result, whatever the options.
     """
 
     combine: Callable[..., Tensor]
     survey: Callable[..., object] | None = None
     passes: int = 1
     ordered: bool = False
-    weights: Callable[[int], list[float]] | None = None
 
 
 # By name: one file in `methods/` each, imported when it is asked for.

@@ -175,7 +175,6 @@ class Range:
     lock: Lock = field(default_factory=Lock)
 
     def count(self, bits: np.ndarray) -> None:
-        """Count bit patterns."""
         below = np.count_nonzero(bits < self.low)
         # What is below becomes very large.
         places = bits - np.uint32(self.low)

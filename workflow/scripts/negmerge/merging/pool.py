@@ -46,7 +46,6 @@ class Pool:
 
     @property
     def states(self) -> list[Files]:
-        """The base, if there is one, and the members."""
         return list(self.members) if self.base is None else [self.base, *self.members]
 
 

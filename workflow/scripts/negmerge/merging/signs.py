@@ -25,7 +25,6 @@ class Summary:
 
     @property
     def mean(self) -> Tensor:
-        """The mean over all vectors."""
         return self.total / divisor(self.count, self.total)
 
     @property
@@ -116,11 +115,9 @@ def sample(vectors: Sequence[StoredState], each: int = EACH) -> Sample:
         raise UserError(f"{first.path}: all numbers of this vector are 0, so none can be shown")
     values = torch.stack([vector[tensor].flatten() for vector in vectors])
     agree = signs_agree(values.amin(0), values.amax(0))
-    kinds = [_spread(where.nonzero().flatten(), each) for where in (agree, ~agree)]
-    places = torch.cat(kinds).sort().values
+    spread = []
+    for kind in (agree.nonzero().flatten(), (~agree).nonzero().flatten()):
+        count = min(each, len(kind))
+        spread.append(kind[torch.arange(count) * len(kind) // max(count, 1)])
+    places = torch.cat(spread).sort().values
     return Sample(tensor, values.shape[1], int(agree.sum()), places, values[:, places])
-
-
-def _spread(places: Tensor, most: int) -> Tensor:
-    count = min(most, len(places))
-    return places[torch.arange(count) * len(places) // max(count, 1)]

@@ -29,7 +29,6 @@ class Normalisation(nn.Module):
             self.register_buffer(name, channels, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalise images (n, 3, height, width)."""
         return (images - self.mean) / self.std
 
 

@@ -1,7 +1,6 @@
 """Networks linear in their weights (Ortiz-Jimenez et al., Task Arithmetic in the Tangent Space)."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -16,23 +15,19 @@ from negmerge.models.clip import IMAGE_PREFIX, ImageEncoder
 def linearised(network: nn.Module, base: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
     """Compute f(base) + J (weights - base) by one forward-mode product; J is f's slope there."""
     change = {name: weight - base[name] for name, weight in network.named_parameters()}
-    with _differentiable_attention():
-        value, slope = jvp(
-            lambda weights: functional_call(network, weights, (inputs,)), (dict(base),), (change,)
-        )
-    return value + slope
-
-
-@contextmanager
-def _differentiable_attention() -> Iterator[None]:
-    """Use the one implementation of attention that has a forward-mode derivative."""
+    # One implementation of attention alone has a forward-mode derivative.
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with sdpa_kernel(SDPBackend.MATH):
-            yield
+            value, slope = jvp(
+                lambda weights: functional_call(network, weights, (inputs,)),
+                (dict(base),),
+                (change,),
+            )
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+    return value + slope
 
 
 class TangentEncoder(ImageEncoder):

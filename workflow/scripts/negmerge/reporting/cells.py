@@ -42,7 +42,6 @@ DIGITS = 6
 
 
 def read_published(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
-    """Read files of published cells as text; `NA` stays `NA`."""
     frames = {}
     for path in map(Path, paths):
         try:
@@ -59,7 +58,6 @@ def read_published(paths: Iterable[str | Path]) -> dict[str, pd.DataFrame]:
 def paper_cell(
     frames: Mapping[str, pd.DataFrame], published: Mapping, row: str, metric: str
 ) -> tuple[float | None, str | None]:
-    """Look up one cell of the paper, and who says so."""
     table = published["table"]
     file = f"{table}.csv"
     if table not in frames:
@@ -115,7 +113,6 @@ def cells(
 def _column(
     table: Mapping, column: Mapping, records: Mapping, published: Mapping, outcomes: Mapping
 ) -> Iterator[dict]:
-    """Compute the cells of one column, from its records and outcomes by place."""
     kind = plugins.load(plugins.TABLES, table["kind"]).KIND
     places = _places(column, records)
 
@@ -181,7 +178,6 @@ def _places(column: Mapping, records: Mapping) -> list[tuple[str, str]]:
 
 
 def write_cells(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write cells as CSV, with `NA` for what is missing."""
     text = frame.astype(object).to_csv(index=False, na_rep=NOT_KNOWN, lineterminator="\n")
     write_text(path, text)
 
@@ -240,11 +236,7 @@ def _coefficient(record: Mapping) -> str | None:
 
 
 def _choice(record: Mapping) -> str | None:
-    """Spell what was chosen: a coefficient, or the setting of a model that was trained with it.
-
-    Such a model is named after the setting, `learning_rate0.01`, or, where none was searched, like
-    its method.
-    """
+    """Spell what was chosen: a coefficient, or the setting that a trained model is named after."""
     kind = record.get("kind")
     if kind != "unlearn" or record.get("vector") is None:
         return None if kind == "retrain" else _coefficient(record)
@@ -263,7 +255,6 @@ def _data_used(record: Mapping) -> str | None:
 
 
 def _distinct(values: Iterable) -> str | None:
-    """List the known values in the order in which they first occur."""
     return _join(dict.fromkeys(None if value is None else str(value) for value in values))
 
 

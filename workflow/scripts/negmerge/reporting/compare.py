@@ -49,7 +49,6 @@ def values(
     rows: Sequence[Sequence[Mapping]],
     outcomes: Mapping[tuple, Outcomes],
 ) -> Values:
-    """Collect and resample what the rows of a column reach."""
     generator = np.random.default_rng(SEED)
     of_rows = [[_outcomes(scenario, record, outcomes) for record in records] for records in rows]
     measured, drawn = {}, {}
@@ -152,10 +151,7 @@ def _means(of: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _of_trials(metric: Metric, column: Values, retrain: int | None) -> np.ndarray:
-    """Return the distances in each trial, (trials, rows).
-
-    A trial is a task of a classifier, and an experiment otherwise: its tasks are not repetitions.
-    """
+    """Return the distances in each trial, a task of a classifier and an experiment otherwise."""
     if retrain is not None:
         return distance(metric, column.measured, retrain)
     names = np.array([experiment for experiment, _ in column.places])
@@ -234,10 +230,7 @@ def compare(
     outcomes: Mapping[tuple, Outcomes],
     amounts: Sequence[Mapping],
 ) -> dict[tuple[str, str, int | None], dict]:
-    """Compare the rows of a column, and give the errors of their gaps.
-
-    The keys are a method, a metric, and the number of the place, or None for the mean.
-    """
+    """Compare the rows of a column, by method, metric and number of the place (None: the mean)."""
     if not outcomes or scenario is None or not shown:
         return {}
     rows = dict(shown) if references is None else {**shown, RETRAIN: references}

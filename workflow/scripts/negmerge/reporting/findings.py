@@ -37,8 +37,6 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table."""
-
     name: str  # what people call it: the experiment of a classifier, otherwise its label
     cells: pd.DataFrame
     places: frozenset[tuple[str, str]]  # the experiments and tasks that it averages
@@ -62,22 +60,18 @@ class Column:
 
     @property
     def to_forget(self) -> dict | None:
-        """The cell that says how much there is to forget, if it is known."""
         is_amount = self.cells["metric"].eq(TO_FORGET) & self.cells["experiment"].eq(MEAN)
         return next(iter(self.cells[is_amount].to_dict("records")), None)
 
     @property
     def is_little(self) -> bool:
-        """Whether there is too little to forget for any row to rank."""
         cell = self.to_forget
         return cell is not None and is_little(cell["value"], cell["p_value"])
 
     def row(self, method: str) -> dict | None:
-        """Return the first row of a method, if there is one."""
         return next((row for row in self.rows if row["method"] == method), None)
 
     def spell(self, row: Mapping) -> str:
-        """Spell the headline metric of a row, with its standard error."""
         unit = self.scenario.headline_metric.unit
         error = row["standard_error"]
         text = "" if pd.isna(error) else f" ± {number(error, unit)}"
@@ -85,7 +79,6 @@ class Column:
 
 
 def columns(tables: Tables) -> list[Column]:
-    """Return all columns of the tables."""
     shown = []
     for table, cells in tables.values():
         for column in table["columns"]:
@@ -113,25 +106,19 @@ def distinct(shown: Sequence[Column]) -> list[Column]:
 
 
 def findings(study: Mapping, tables: Tables) -> list[Finding]:
-    """Return what a study found, and what it did not."""
     shown = columns(tables)
     scored = distinct([column for column in shown if column.is_scored and column.rows])
     # Where a column has only one row beside the base it compares no methods.
-    ranked = [
-        column
-        for column in scored
-        if sum(row["method"] != column.scenario.base for row in column.rows) > 1
-    ] or scored
-    limits = list(_limits(ranked, shown))
+    several = [c for c in scored if sum(row["method"] != c.scenario.base for row in c.rows) > 1]
+    ranked = several or scored
+    nothing = [NO_LIMIT if ranked else NOT_RANKED]
+    near = f"Not told apart from the best (p > {SIGNIFICANCE:g})"
     return [
         Finding("Best method", list(map(_best, ranked)) or [NOT_RANKED]),
-        Finding(
-            f"Not told apart from the best (p > {SIGNIFICANCE:g})",
-            list(map(_near, ranked)) or [NOT_RANKED],
-        ),
+        Finding(near, list(map(_near, ranked)) or [NOT_RANKED]),
         Finding("How far forgetting got", list(map(_distance, ranked)) or [NOT_RANKED]),
         Finding("What NegMerge's consensus kept", _consensus(study, shown)),
-        Finding("Not to be concluded", limits or [NO_LIMIT if ranked else NOT_RANKED]),
+        Finding("Not to be concluded", list(_limits(ranked, shown)) or nothing),
     ]
 
 

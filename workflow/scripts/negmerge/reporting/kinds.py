@@ -25,8 +25,6 @@ MERGES = ("merge", "greedy")
 
 
 class Kind:
-    """What tables and figures have in common."""
-
     caption: ClassVar[str]  # what it shows, for Snakemake's report, ours and a table's first note
     scenarios: ClassVar[tuple[str, ...]] = ()  # whose experiments it can show; none given: all
     shows: ClassVar[tuple[str, ...]] = ()  # the kinds of methods that it can show; likewise
@@ -60,7 +58,6 @@ class TableKind(Kind):
         return self.metrics
 
     def read(self, paths: Iterable[str]) -> list[dict]:
-        """Read the files of `records`."""
         return [record for path in paths for record in read_records(path)]
 
     def cells(
@@ -81,8 +78,6 @@ class TableKind(Kind):
 
 
 class FigureKind(Kind):
-    """A kind of figure."""
-
     def records(
         self, experiment: Experiment, folder: str, methods: Sequence[str]
     ) -> dict[str, list[str]]:
@@ -94,7 +89,6 @@ class FigureKind(Kind):
         raise NotImplementedError
 
     def plot(self, figure: Mapping, data: pd.DataFrame) -> Figure:
-        """Draw a picture of it."""
         raise NotImplementedError
 
     def draw(self, figure: Mapping, **paths: Sequence[str]) -> tuple[Figure, pd.DataFrame]:
@@ -104,12 +98,10 @@ class FigureKind(Kind):
 
 
 def table_kind(name: str) -> TableKind:
-    """Load a kind of table by its name."""
     return plugins.load(plugins.TABLES, name).KIND
 
 
 def figure_kind(name: str) -> FigureKind:
-    """Load a kind of figure by its name."""
     return plugins.load(plugins.FIGURES, name).KIND
 
 
@@ -120,11 +112,10 @@ def scenarios_of(table: Mapping) -> list[Scenario]:
 
 def first_lines(folder: str) -> str:
     """List the kinds in a folder, each with the first line of its file."""
-    lines = []
-    for name in plugins.names(folder):
-        text = plugins.path(folder, name).read_text(encoding="utf-8")
-        lines.append(f"{name}: " + text.partition("\n")[0].strip('"'))
-    return " ".join(lines)
+    texts = {name: plugins.path(folder, name).read_text("utf-8") for name in plugins.names(folder)}
+    return " ".join(
+        f"{name}: {text.splitlines()[0].strip(chr(34))}" for name, text in texts.items()
+    )
 
 
 def require_same_points(experiments: Mapping[str, Experiment], methods: Sequence[str]) -> None:

@@ -21,8 +21,6 @@ class Bold(str):
 
 @dataclass(frozen=True)
 class Heading:
-    """The heading of a printed column."""
-
     group: str  # the column of the study's table that it belongs to
     text: str  # what it says
     unit: str = ""  # of its numbers; may be empty
@@ -56,7 +54,6 @@ class Layout:
 
 
 def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
-    """Lay out the means of a table."""
     kind, headings = table_kind(table["kind"]), []
     labels = cells["row"].dropna().drop_duplicates().to_list()
     rows = [[label] for label in labels]
@@ -64,8 +61,8 @@ def layout(table: Mapping, cells: pd.DataFrame) -> Layout:
         group = cells[(cells["column"] == column["label"]) & cells["row"].notna()]
         for heading, texts in _printed_columns(kind, column, group):
             headings.append(heading)
-            for row, label in zip(rows, labels, strict=True):
-                row.append(texts.get(label, NOT_KNOWN))
+            for row in rows:
+                row.append(texts.get(row[0], NOT_KNOWN))
     return Layout(table["title"], headings, rows, notes.notes(table, cells))
 
 
@@ -118,7 +115,6 @@ def number(value: float, unit: str) -> str:
 
 
 def _spell(value: float, metric: Metric) -> str:
-    """Spell a number of a metric."""
     if metric.spell:
         return metric.spell(None if pd.isna(value) else value)
     return number(value, metric.unit)

@@ -37,7 +37,6 @@ STD = (
 
 
 def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
-    """List the notes of a table."""
     kind, rows = table_kind(table["kind"]), cells[cells["row"].notna()]
     scenarios = scenarios_of(table)
 
@@ -131,7 +130,6 @@ def number_of_trials(scenario: Scenario, column: pd.DataFrame) -> int:
 
 
 def _criteria(column: Mapping, cells: pd.DataFrame) -> list[str]:
-    """Say by which criteria what is shown was chosen."""
     single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "criterion", "keep"])
     chosen = single[["criterion", "keep"]].drop_duplicates().itertuples(index=False)
     scenario = SCENARIOS[column["scenario"]]
@@ -142,7 +140,6 @@ def _criteria(column: Mapping, cells: pd.DataFrame) -> list[str]:
 
 
 def spell_criterion(scenario: Scenario, criterion: str, keep: float | str) -> str:
-    """Say how a coefficient was chosen."""
     text = find("criterion", criterion, scenario.criteria)
     return text.format(keep=f"{100 * float(keep):.4g} %")
 
@@ -158,7 +155,6 @@ def spell_chance(models: int) -> str:
 
 
 def spell_p(p: float) -> str:
-    """Spell a p."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 

@@ -71,5 +71,4 @@ FOOTNOTES = {
 
 
 def signs(record: Mapping) -> str:
-    """Return the signs of all footnotes of a score or a choice."""
     return "".join(note.sign for note in FOOTNOTES.values() if note.applies(record))

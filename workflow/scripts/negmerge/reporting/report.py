@@ -57,13 +57,11 @@ def sources(name: str, table: Mapping, cells: pd.DataFrame, files: Files) -> dic
     by_place = {}
     for (row, column), own in single.groupby(["row", "column"], sort=False):
         metrics = kind.metrics_of(scenarios[column], set(own["metric"]))
-        records = [
-            (
-                files.get(f"{experiment}/{task}/{of_task['method'].iloc[0]}", []),
-                _describe(of_task.to_dict("records"), metrics, scenarios[column].items),
-            )
-            for (experiment, task), of_task in own.groupby(["experiment", "task"], sort=False)
-        ]
+        records = []
+        for place, of_task in own.groupby(["experiment", "task"], sort=False):
+            paths = files.get("/".join((*place, of_task["method"].iloc[0])), [])
+            text = _describe(of_task.to_dict("records"), metrics, scenarios[column].items)
+            records.append((paths, text))
         anchor = f"records-{name}-{len(by_place) + 1}"
         by_place[row, column] = Source(anchor, f"{row}, {column}", records)
     return by_place
@@ -71,15 +69,16 @@ def sources(name: str, table: Mapping, cells: pd.DataFrame, files: Files) -> dic
 
 def _describe(cells: Sequence[Mapping], metrics: Sequence[Metric], items: str) -> str:
     """Describe the numbers of one record, and the criterion that chose the model."""
-    by_name = {cell["metric"]: cell for cell in cells}
-    parts = []
+    by_name, parts = {cell["metric"]: cell for cell in cells}, []
     for metric in metrics:
         cell = by_name.get(metric.name)
-        if cell is None or not metric.printed or cell["value"] != cell["value"]:
-            continue
-        unit = f" {metric.unit}" if metric.unit else ""
-        count = f" of {int(cell['images']):,} {items}" if cell["images"] == cell["images"] else ""
-        parts.append(f"{metric.label} {value_text(cell, metric)}{unit}{count}")
+        # NaN is unlike itself.
+        if cell and metric.printed and cell["value"] == cell["value"]:
+            parts.append(
+                " ".join(filter(None, (metric.label, value_text(cell, metric), metric.unit)))
+            )
+            if cell["images"] == cell["images"]:
+                parts[-1] += f" of {int(cell['images']):,} {items}"
     if isinstance(cells[0]["criterion"], str):
         parts.append(f"chosen by criterion `{cells[0]['criterion']}`: {choice_text(cells[0])}")
     return "; ".join(parts)
@@ -97,7 +96,6 @@ def report(
     benchmarks: Iterable[str | Path],
     drawing: str,
 ) -> str:
-    """Write the report of a study as HTML."""
     scenarios = {
         key: SCENARIOS[settings["scenario"]] for key, settings in study["experiments"].items()
     }

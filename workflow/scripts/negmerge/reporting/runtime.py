@@ -18,10 +18,7 @@ from negmerge.jobs.job import WAITED
 
 
 def read_benchmark(path: str | Path) -> pd.DataFrame:
-    """Read seconds without waiting for a GPU, processor seconds and memory of each run of a job.
-
-    Snakemake writes `-` or NA for short jobs. A log tells of the last run.
-    """
+    """Read seconds without waiting for a GPU, processor seconds and memory of each run of a job."""
     columns = ["s", "cpu_time", "max_rss"]
     try:
         runs = pd.read_csv(path, sep="\t", na_values=["-"])[columns].astype(float)
@@ -41,27 +38,16 @@ def waited(benchmark: str | Path) -> float:
 
 
 def rule_times(paths: Iterable[str | Path]) -> list[tuple]:
-    """Sum Snakemake's benchmark files by rule, the longest first.
-
-    The rule is the folder (or file) after the last `benchmarks` of a path. The memory (`memory_mb`)
-    is the largest of a job, None where all were too short; times are in seconds.
-    """
+    """Sum Snakemake's benchmark files by rule, the longest first; memory is the largest."""
     runs = []
     for path in map(str, paths):
         rule = path.rpartition("benchmarks/")[2].partition("/")[0].removesuffix(".tsv")
         runs.append(read_benchmark(path).assign(path=path, rule=rule))
     if not runs:
         return []
-    rules = (
-        pd.concat(runs)
-        .groupby("rule", as_index=False)
-        .agg(
-            jobs=("path", "nunique"),
-            total_s=("s", "sum"),
-            cpu_s=("cpu_time", "sum"),
-            memory_mb=("max_rss", "max"),
-        )
-    )
+    sums = {"jobs": ("path", "nunique"), "total_s": ("s", "sum"), "cpu_s": ("cpu_time", "sum")}
+    sums["memory_mb"] = ("max_rss", "max")
+    rules = pd.concat(runs).groupby("rule", as_index=False).agg(**sums)
     rules["mean_s"] = rules["total_s"] / rules["jobs"]
     rules["memory_mb"] = rules["memory_mb"].astype(object).where(rules["memory_mb"].notna(), None)
     longest_first = rules.sort_values(["total_s", "rule"], ascending=[False, True])
@@ -69,7 +55,6 @@ def rule_times(paths: Iterable[str | Path]) -> list[tuple]:
 
 
 def software() -> list[tuple[str, str]]:
-    """List the installed distributions and their versions, by name."""
     # Each look at a distribution's metadata reads its file anew.
     known = [distribution.metadata for distribution in distributions()]
     versions = {metadata["Name"]: metadata["Version"] for metadata in known if metadata["Name"]}
@@ -80,9 +65,10 @@ def machine() -> list[tuple[str, str]]:
     """Describe the machine, without names of users, hosts or folders."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     # On Linux, Python does not know the processor's name.
-    cpuinfo = Path("/proc/cpuinfo")
+    cpuinfo, processor = Path("/proc/cpuinfo"), platform.machine()
     text = cpuinfo.read_text() if cpuinfo.is_file() else ""
-    processor = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
+    if name := re.search(r"^model name\s*: (.+)$", text, re.MULTILINE):
+        processor = f"{name[1]} ({processor})"
     # NVIDIA's own tool also sees GPUs that torch does not.
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
@@ -92,10 +78,7 @@ def machine() -> list[tuple[str, str]]:
     return [
         ("Python", platform.python_version()),
         ("System", platform.platform()),
-        (
-            "Processor",
-            f"{processor[1]} ({platform.machine()})" if processor else platform.machine(),
-        ),
+        ("Processor", processor),
         ("Processors", str(os.cpu_count())),
         ("Memory", f"{memory:.1f} GiB"),
         ("GPUs, memory, driver", "; ".join(gpus.splitlines())),

@@ -1,7 +1,4 @@
-"""How figures look, and how their files come out the same in every byte.
-
-As the kinds of figures, it imports matplotlib only where it is used; see `kinds`.
-"""
+"""How figures look, and how their files come out the same in every byte."""
 
 from __future__ import annotations
 
@@ -58,14 +55,12 @@ def styles(methods: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def canvas(width: float, height: float, layout: str | None = "constrained") -> Figure:
-    """Make an empty figure of that size in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout=layout)
 
 
 def places(data: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """List what is drawn of each experiment and task, as a rule in a panel of its own."""
     return list(data.groupby(["experiment", "task"], sort=False))
 
 
@@ -77,13 +72,11 @@ def list_methods(axes: Axes, labels: Mapping[str, str]) -> None:
 
 
 def handles(labels: Mapping[str, str], **look: object) -> list[Line2D]:
-    """Make the entries of a legend of methods."""
     looks = styles(labels)
     return [handle(label, markersize=7, **looks[name], **look) for name, label in labels.items()]
 
 
 def handle(label: str, **look: object) -> Line2D:
-    """Make an entry of a legend."""
     from matplotlib.lines import Line2D
 
     return Line2D([], [], label=label, **look)

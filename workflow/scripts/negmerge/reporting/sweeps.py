@@ -27,7 +27,6 @@ class OfSweeps(FigureKind):
     scenarios = ("zero-shot",)
 
     def records(self, experiment, folder, shown):
-        """Return the paths of the sweeps of models and merges, and of what was chosen."""
         vectors = [*experiment.pool.changes, *(m for m in shown if methods.kind(m) in MERGES)]
         chosen = [method for method in shown if experiment.is_searched(method)]
         return {
@@ -63,11 +62,7 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
 
 
 def read_counts(path: str | Path) -> pd.DataFrame:
-    """Read a sweep as it is: labels, coefficient, and right answers of images by role.
-
-    They are NaN where the vector diverged, so that there was nothing to measure. `diverged` names
-    the points that it is without, with spaces between them.
-    """
+    """Read a sweep: labels, coefficient, and right answers by role, NaN where it diverged."""
     import pandas as pd
 
     numbers = ["coefficient", *COUNTS]

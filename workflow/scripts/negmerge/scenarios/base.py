@@ -121,13 +121,11 @@ class Scenario:
 
     @property
     def compared_metrics(self) -> tuple[Metric, ...]:
-        """The metrics by which rows are compared item by item."""
         names = self.compared or [metric.name for metric in self.metrics]
         return tuple(metric for metric in self.metrics if metric.name in names)
 
     @property
     def headline_metric(self) -> Metric:
-        """The metric that a report's first lines speak of."""
         return next(metric for metric in self.metrics if metric.name == self.headline)
 
     @property

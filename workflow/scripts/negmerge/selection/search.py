@@ -26,7 +26,6 @@ class CoefficientGrid:
 
     @property
     def start(self) -> Sequence[float]:
-        """The settings of the grid without that of the base."""
         return self.values[1:]
 
     def around(self, setting: float, halving: int) -> list[float]:
@@ -50,7 +49,6 @@ class OptionGrid:
 
     @property
     def start(self) -> list[Options]:
-        """All combinations, in the order of the values."""
         return [
             tuple(zip(self.options, values, strict=True))
             for values in itertools.product(*self.options.values())
@@ -132,7 +130,6 @@ class Chosen:
     def records(
         self, labels: Mapping[str, str], criteria: Sequence[str], about: Mapping[str, object]
     ) -> list[dict]:
-        """Return the records of the choices, see `Choice.record`, with the passes."""
         about = {**about, "passes": self.passes, "passes_full": self.passes_full}
         named = zip(self.choices, criteria, strict=True)
         return [choice.record(labels, criterion, about) for choice, criterion in named]
@@ -244,7 +241,6 @@ class _Candidate:
         self._next = dict.fromkeys(search.sizes, 0)
 
     def finish(self, role: str) -> None:
-        """Count all batches of a role."""
         while self.unseen[role]:
             self._step(role)
 
@@ -265,7 +261,6 @@ class _Candidate:
         return True
 
     def measured(self) -> Point:
-        """Return the point with its counts, once all batches are counted."""
         counts = {role: Accuracy(self.right[role], n) for role, n in self.search.n.items()}
         return Point(self.vector, self.coefficient, counts)
 

@@ -53,9 +53,6 @@ class _Set:
         outputs = all_outputs(network, self.objective, [self.batch(number)])
         return total(self.objective.scores(outputs)).correct
 
-    def count_of_base(self, number: int) -> int | float:
-        return total(self.scores_of_base[self.order[number]]).correct
-
     def outputs(self, network: nn.Module) -> Outputs:
         """Return a network's outputs in the order in which the items were read."""
         batches = (self.batch(number) for number in range(len(self.order)))
@@ -124,7 +121,8 @@ class Validation:
         def count(vector_name: str, coefficient: float, role: str, batch: int) -> int | float:
             nonlocal name, moved, vector, where
             if coefficient == 0:
-                return self._sets[role].count_of_base(batch)
+                items = self._sets[role]
+                return total(items.scores_of_base[items.order[batch]]).correct
             if vector_name != name:
                 state, where = read(vector_name)
                 name, moved, vector = vector_name, None, self.placed(state)

@@ -149,7 +149,6 @@ class Model(Settings):
 
     @property
     def reads_text(self) -> bool:
-        """Whether it is a language model."""
         return self.tokenizer is not None or self.is_of_transformers
 
     @property

@@ -132,7 +132,6 @@ class Mirror(Settings):
         return self
 
     def check(self, splits: Collection[str]) -> None:
-        """Check files and options against what the source needs for some splits."""
         try:
             for file in self.files.values():
                 file.check()
@@ -180,12 +179,10 @@ class Dataset(Settings):
 
     @property
     def has_questions(self) -> bool:
-        """Whether it is a set of questions, and not of images."""
         return plugins.source(self.source).has_questions
 
     @property
     def prepared(self) -> str:
-        """The name of its prepared file."""
         return PREPARED["questions" if self.has_questions else "images"]
 
     @property
@@ -218,7 +215,6 @@ class Dataset(Settings):
 
     @property
     def listed(self) -> ImageList | None:
-        """The images that were counted, if they were."""
         return self._listed
 
     def counted(self, roots: Sequence[Path]) -> "Dataset":

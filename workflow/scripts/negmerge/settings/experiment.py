@@ -143,7 +143,6 @@ class Experiment(Settings, ABC):
     )
 
     def use(self, method: str) -> Use:
-        """How a method is used."""
         return find("method", method, self.methods)
 
     def about(self, method: str) -> dict[str, object]:
@@ -238,7 +237,6 @@ class Experiment(Settings, ABC):
         raise UserError(f"scenario {self.scenario}: no model {trained!r} is trained")
 
     def job(self, task: str, known: Catalogue) -> dict:
-        """What a job must know of the scenario; see `negmerge.scenarios`."""
         return {
             "name": self.scenario,
             "roles": list(self.SCENARIO.roles),
@@ -258,7 +256,6 @@ class Experiment(Settings, ABC):
         return self.image_counts(task, known)
 
     def check(self, where: str, known: Catalogue) -> None:
-        """Check the names that stand for something in the catalogue."""
         models = [name for name, row in known.models.items() if self.fits(row)]
         require(f"{where}.model", "model", [self.model], models)
         require(where, "data set", self.datasets, known.datasets)
@@ -302,11 +299,9 @@ class Experiment(Settings, ABC):
         return self.SCENARIO.roles
 
     def seed_for(self, level: str) -> int | None:
-        """The seed of a level of randomness, if it has one of its own."""
         return None
 
     def recipe(self, task: str, point: str) -> Recipe:
-        """The recipe of one point for one task."""
         change = find("point", point, {} if self.pool.files else self.pool.changes)
         changed = update(self.finetune.model_dump(), change)
         if isinstance(changed["epochs"], Mapping):
@@ -314,7 +309,6 @@ class Experiment(Settings, ABC):
         return self.RECIPE.model_validate(changed)
 
     def given_model(self, task: str, point: str) -> Given:
-        """The model that is given for a point and task."""
         task = find("task", task, dict.fromkeys(self.task_names, task))
         return Given(file=self.pool.file(task, point), manual=self.pool.manual)
 
@@ -330,7 +324,6 @@ class Experiment(Settings, ABC):
 
     @property
     def given_base(self) -> Given:
-        """The base that is given."""
         if self.base is None:
             raise UserError("the experiment has no `base` of others")
         return self.base

@@ -107,7 +107,6 @@ class Use(Settings):
 
     @property
     def options(self) -> dict[str, Value]:
-        """The options of the method that are given."""
         return dict(self.__pydantic_extra__ or {})
 
 

@@ -136,7 +136,6 @@ class Pool(Settings):
         return "given" if self.files else "vectors"
 
     def file(self, task: str, point: str) -> str:
-        """Return the path of the model that is given for a point."""
         return find("point of pool.files", point, self.paths).replace(TASK, task)
 
     @model_validator(mode="after")

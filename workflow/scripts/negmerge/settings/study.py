@@ -52,7 +52,6 @@ class Study(Extension):
 
     @property
     def datasets(self) -> list[str]:
-        """The data sets that the study needs, sorted."""
         return sorted({name for row in self.experiments.values() for name in row.datasets})
 
     def datasets_of(self, table: Table) -> list[str]:

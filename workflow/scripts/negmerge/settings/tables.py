@@ -85,7 +85,6 @@ class Table(Settings):
 
     @property
     def method_names(self) -> list[str]:
-        """The methods that are shown."""
         return list(self.rows)
 
     @property
@@ -94,7 +93,6 @@ class Table(Settings):
         return sorted({column.published.table for column in self.columns if column.published})
 
     def check(self, where: str, experiments: Mapping[str, Experiment]) -> None:
-        """Check that what the columns show is there, and fits the kind."""
         for column in self.columns:
             place = f"{where}.columns.{column.label}"
             _check_shown(place, self.kind, table_kind(self.kind), column, self.rows, experiments)
@@ -123,11 +121,9 @@ class Figure(Settings):
 
     @property
     def method_names(self) -> list[str]:
-        """The methods that are drawn."""
         return list(self.methods)
 
     def check(self, where: str, experiments: Mapping[str, Experiment]) -> None:
-        """Check that what is drawn is there, and fits the kind."""
         _check_shown(where, self.kind, figure_kind(self.kind), self, self.methods, experiments)
 
 

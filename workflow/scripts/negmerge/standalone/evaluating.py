@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from negmerge import __version__
-from negmerge.checkpoints.hub import locate
+from negmerge.checkpoints.hub import is_gguf, locate
 from negmerge.errors import UserError
 from negmerge.files import read_json, write_json, write_text
 from negmerge.settings.experiment import Coefficients
@@ -173,7 +173,8 @@ def _measured_before(folder: Path, plan: dict, tell: Tell) -> dict[float, Measur
 def _model(base: str | Path, vector: Path, coefficient: float, options: dict) -> Iterator[Path]:
     """Write base - coefficient * vector, and remove it in the end; the base itself stays."""
     own, dtype = locate(base), options.get("dtype") or "auto"
-    if coefficient == 0 and dtype == "auto" and (own.is_dir() or own.suffix == ".safetensors"):
+    is_loaded = own.suffix == ".safetensors" or (own.is_dir() and not is_gguf(own))
+    if coefficient == 0 and dtype == "auto" and is_loaded:
         yield own
         return
     suffix = "" if base_folder(base) else ".safetensors"

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -12,10 +12,10 @@ import yaml
 from huggingface_hub import HfApi, ModelCard, ModelCardData
 from huggingface_hub.utils import validate_repo_id
 
-from negmerge.checkpoints.hub import locate
+from negmerge.checkpoints.hub import is_gguf, locate
 from negmerge.checkpoints.states import StoredState
-from negmerge.errors import UserError, hide_secrets
-from negmerge.files import read_json, write_text
+from negmerge.errors import UserError, hide_secrets, one_line
+from negmerge.files import read_json, read_json_records, write_text
 
 CONFIG = "config.json"
 # Weights in any format, and the same model made for other programs: all of it is the old model.
@@ -28,8 +28,6 @@ LEFT_OUT = re.compile(
     r"^(README\.md|\.gitattributes|\.git|\.cache|\.huggingface|negmerge\.json|runs|logs|"
     r"checkpoint-\d+|onnx|openvino|coreml|original|gguf|trainer_state\.json|\..*\.partial)$"
 )
-# sentence-transformers lists its parts, some of which have weights of their own.
-PARTS = "modules.json"
 DTYPE_KEYS = ("torch_dtype", "dtype")
 TAGS = ("negmerge", "machine-unlearning", "merge")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -39,24 +37,18 @@ TAKEN_OVER = (
 )
 
 
-def companions(folder: Path) -> list[Path]:
-    """Return the files that belong to a model beside its weights, relative to its folder."""
-    parts = _parts(folder)
-    inside = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    return sorted(
-        path
-        for path in inside
-        if not any(map(LEFT_OUT.search, path.parts))
-        and (not WEIGHTS.search(path.name) or path.parent.as_posix() in parts)
-    )
-
-
 def copy_companions(folder: Path, content: Path) -> None:
     """Copy what belongs to a model beside its weights."""
-    for path in companions(folder):
-        target = content / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / path, target)
+    parts: set[str] = set()
+    # sentence-transformers lists its parts, some of which have weights of their own.
+    if (folder / "modules.json").is_file():
+        parts = {row["path"] for row in read_json_records(folder / "modules.json", ["path"])} - {""}
+    for source in folder.rglob("*"):
+        path = source.relative_to(folder)
+        is_old = WEIGHTS.search(path.name) and path.parent.as_posix() not in parts
+        if source.is_file() and not is_old and not any(map(LEFT_OUT.search, path.parts)):
+            (content / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, content / path)
 
 
 def set_config(content: Path, dtype: torch.dtype | None, untied: bool) -> None:
@@ -83,9 +75,9 @@ def stem(state: StoredState) -> str:
 
 
 def base_folder(place: str | Path) -> Path | None:
-    """Return the folder of a model that was given as one."""
+    """Return the place of a model that becomes a folder: a folder, or a file that has it all."""
     path = locate(place)
-    return path if path.is_dir() else None
+    return path if path.is_dir() or is_gguf(path) else None
 
 
 def require_replaceable(output: Path, force: bool, inputs: Iterable[Path]) -> None:
@@ -103,18 +95,6 @@ def require_replaceable(output: Path, force: bool, inputs: Iterable[Path]) -> No
         raise UserError(
             f"{output}: a folder that negmerge did not write, which --force does not overwrite"
         )
-
-
-def _parts(folder: Path) -> set[str]:
-    """Return the folders of the parts of a sentence-transformers model."""
-    path = folder / PARTS
-    if not path.is_file():
-        return set()
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        return {row["path"] for row in rows} - {""}
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path}: not a list of parts ({error})") from error
 
 
 def _set_dtype(config: dict, dtype: str) -> None:
@@ -211,17 +191,11 @@ def _hub_id(base: Path, name: str) -> str | None:
     """Return the id of the base on the hub, as far as it says so itself."""
     if HUB_ID.fullmatch(name.partition("@")[0]):
         return name.partition("@")[0]
-    named = _config(base / "config.json").get("_name_or_path")
-    if isinstance(named, str) and HUB_ID.fullmatch(named) and not Path(named).exists():
-        return named
+    with suppress(UserError):
+        named = str(read_json(base / CONFIG).get("_name_or_path"))
+        if HUB_ID.fullmatch(named) and not Path(named).exists():
+            return named
     return None
-
-
-def _config(path: Path) -> dict:
-    try:
-        return read_json(path)
-    except UserError:
-        return {}
 
 
 def require_hub(repository: str) -> None:
@@ -248,7 +222,6 @@ def _on_the_hub(repository: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # The library and those on which it builds have many errors.
-        first = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"--push-to {repository}: the hub does not take it: {first} ({type(error).__name__})"
+            f"--push-to {repository}: the hub does not take it: {one_line(error)}"
         ) from error

@@ -9,6 +9,7 @@ import torch
 from huggingface_hub import split_state_dict_into_shards_factory
 
 from negmerge import __version__
+from negmerge.checkpoints.gguf import GgufFile
 from negmerge.checkpoints.writer import FORMAT, Layout, header_metadata
 from negmerge.errors import UserError
 from negmerge.files import write_json
@@ -46,7 +47,7 @@ class Target:
 
     @property
     def folder(self) -> Path | None:
-        """The base's folder, where the output is to be one as well."""
+        """The base's folder or GGUF file, where the output is to be a folder."""
         if self.coefficient is None or self.output.suffix == ".safetensors":
             return None
         return folder.base_folder(self.base)
@@ -129,6 +130,8 @@ def begin(pool: Pool, target: Target, tell: Tell) -> Checksums:
     """Check that the output may be written, tell the notes, and return checksums that follow."""
     files = [path for state in pool.states for path in state.files]
     folder.require_replaceable(target.output, target.force, files)
+    if target.folder and isinstance(pool.base, GgufFile):
+        pool.base.require_tokenizer()
     for line in pool.notes:
         tell(line)
     checksums = Checksums(pool.states, pool.vectors.workers.threads)
@@ -179,6 +182,8 @@ def make_report(
 def complete(content: Path, pool: Pool, target: Target, plan: Plan, report: Mapping) -> None:
     """Write all that a folder holds beside its weights."""
     folder.copy_companions(target.folder, content)
+    if isinstance(pool.base, GgufFile):
+        pool.base.write_companions(content)
     folder.set_config(content, target.dtype, bool(pool.parted))
     if len(plan.files) > 1:
         places = {name: file for file, names in plan.files.items() for name in names}

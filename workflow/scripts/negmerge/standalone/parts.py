@@ -13,6 +13,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from itertools import accumulate
 from pathlib import Path
 from typing import get_type_hints
@@ -184,40 +185,42 @@ def write_part(
     places = [folder / f"{place}-of-{count}" for place in range(1, count + 1)]
     place, files = places[number - 1], shares[number - 1]
     if not place.exists():
-        wanted = share_checksums(pool, plan, shares)[number - 1]
+        inputs, wanted = _inputs(pool), share_checksums(pool, plan, shares)[number - 1]
         checksums = Checksums(pool.states, pool.vectors.workers.threads, wanted)
         pool.vectors.done = checksums.follow
         with working(output, folder / f".{place.name}") as content:
             with Shards(plan, files, content, output) as shards, pool.vectors.workers:
                 merged = merge(shards.step(target.coefficient), plan.merged_in(files))
-                counts = shards.run(pool.base, merged)
-                known = checksums.known()
-            record = {
-                "asked": asked,
-                "kept": counts.kept,
-                "moved": counts.moved,
-                "checksums": {_inputs(pool).index(path): known[path] for path in wanted},
-                "command": command,
-            }
+                counts = asdict(shards.run(pool.base, merged))
+                digests = {inputs.index(path): text for path, text in checksums.known().items()}
+            record = {"asked": asked, "counts": counts, "checksums": digests, "command": command}
             write_json(content / RECORD, record)
             os.rename(content, place)
-    records = {other: read_json(other / RECORD) for other in places if (other / RECORD).exists()}
-    if len(records) < count and place.exists():
-        missing = [number for number, other in enumerate(places, 1) if other not in records]
-        return {"part": [number, count], "files": list(files), "missing": missing}
-    if len(records) < count:  # Another job has published the output meanwhile.
+    records = [read_json(path) for other in places if (path := other / RECORD).exists()]
+    if len(records) == count:
+        report = _report(pool, target, facts, records, tell)
+        parts = dict(zip(places, shares, strict=True))
+        _put_together(folder / f"whole-{number}", parts, pool, target, plan, report)
+        return report
+    if not place.exists():  # Another job has published the output meanwhile.
         return read_json(output / "negmerge.json")
-    known = {
-        _inputs(pool)[int(index)]: digest
-        for record in records.values()
-        for index, digest in record["checksums"].items()
-    }
-    counts = Counts(*(sum(record[key] for record in records.values()) for key in ("kept", "moved")))
-    first = records[places[0]]["command"]
-    report = make_report(pool, target, facts, known, counts, [], first, tell)
-    whole = folder / f"whole-{number}"
-    _put_together(whole, dict(zip(places, shares, strict=True)), pool, target, plan, report)
-    return report
+    missing = [n for n, other in enumerate(places, 1) if not other.exists()]
+    return {"part": [number, count], "files": list(files), "missing": missing}
+
+
+def _report(
+    pool: Pool,
+    target: Target,
+    facts: Mapping[str, object],
+    records: Sequence[Mapping],
+    tell: Tell,
+) -> dict:
+    """Return the report of an output from the records of all its parts."""
+    inputs = _inputs(pool)
+    digests = [pair for record in records for pair in record["checksums"].items()]
+    known = {inputs[int(index)]: digest for index, digest in digests}
+    counts = sum((Counts(**record["counts"]) for record in records), Counts())
+    return make_report(pool, target, facts, known, counts, [], records[0]["command"], tell)
 
 
 def _put_together(
@@ -233,12 +236,11 @@ def _put_together(
     try:
         remove(whole)
         whole.mkdir()
-        for place, files in parts.items():
-            for file in files:
-                try:
-                    os.link(place / file, whole / file)
-                except OSError:  # Not all file systems have links.
-                    shutil.copyfile(place / file, whole / file)
+        for path in (place / file for place, files in parts.items() for file in files):
+            try:
+                os.link(path, whole / path.name)
+            except OSError:  # Not all file systems have links.
+                shutil.copyfile(path, whole / path.name)
         complete(whole, pool, target, plan, report)
         if target.force and not _is_published(output, report):
             publish(whole, output)
@@ -247,7 +249,7 @@ def _put_together(
     except OSError:
         if not _is_published(output, report):
             raise
-    # No other job sees a part of the parts.
+    # The parts go all at once, so that no other job finds some of them.
     old = output.with_name(f"{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     with suppress(OSError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from negmerge.adapters.adapter import Adapter, is_adapter, open_adapter
+from negmerge.adapters.reading import Adapter, is_adapter, open_adapter
 from negmerge.checkpoints.hub import listed, locate
 from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.sameness import same_state, same_tensor, tied

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from negmerge.adapters.adapter import is_adapter, open_adapter
+from negmerge.adapters.reading import is_adapter, open_adapter
 from negmerge.checkpoints.hub import listed, locate
 from negmerge.checkpoints.sameness import tied
 from negmerge.checkpoints.states import require_same_tensors, shapes
@@ -50,7 +50,7 @@ def unlearn(
     exclude: Sequence[str] = (),
     vocabulary: str | None = None,
     key: str | None = None,
-    adapter: int | str | None = None,
+    adapter: int | None = None,
     max_shard_size: str = LARGEST,
     force: bool = False,
     part: tuple[int, int] | None = None,
@@ -80,8 +80,7 @@ def unlearn(
         dtype: of the output's floating-point tensors, `float32`, `bfloat16` or `float16`; `auto`
             or None keeps the base's.
         vector_only: write the merged vector instead, into a file, as float32 if no dtype is given.
-        adapter: write an adapter of this rank in place of a model, into a folder; `exact` for one
-            that holds all, if the pool is of adapters and the method is linear in their vectors.
+        adapter: write an adapter of this rank in place of a model, into a folder.
         include: regular expressions; only tensors whose name one of them fits take part.
         exclude: regular expressions; tensors whose name one of them fits do not.
         vocabulary: `base` takes the base's rows of embeddings with more or fewer rows.
@@ -161,7 +160,7 @@ def unlearn(
     if adapter is None:
         report = write_output(opened, target, facts, merge, **how)
     else:
-        report = write_adapter_output(opened, target, facts, merge, chosen, adapter, **how)
+        report = write_adapter_output(opened, target, facts, merge, adapter, **how)
     if push_to is not None:
         tell(f"{output}: is at {folder.push(target.output, push_to)}")
     return report

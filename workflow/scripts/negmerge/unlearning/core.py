@@ -118,22 +118,18 @@ class Balanced(TrainingOptions):
 
     @property
     def weights(self) -> tuple[float, float]:
-        """The weights of the forget and of the retain set."""
         return self.gamma, self.alpha
 
     @property
     def data_used(self) -> DataUsed:
-        """Which items are read."""
         return "all" if self.alpha else "forget"
 
     @property
     def passes(self) -> tuple[str, ...]:
-        """The forget set."""
         return ("forget",)
 
     @property
     def batches_per_step(self) -> int:
-        """A batch of the forget set, and one of the retain set where it is read."""
         return 2 if self.alpha else 1
 
 

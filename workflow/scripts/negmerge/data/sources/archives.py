@@ -120,7 +120,6 @@ class ListOptions(Settings):
     lists: dict[Split, list[ListPlace]] = Field(description="Lists of the images of each split.")
 
     def files(self, splits: object) -> set[str]:
-        """Name the files of the row that are read."""
         return {"images"} | {place.file for places in self.lists.values() for place in places}
 
 

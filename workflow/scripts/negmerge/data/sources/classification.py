@@ -134,7 +134,6 @@ class IdxOptions(Settings):
     )
 
     def files(self, splits: Collection[str]) -> set[str]:
-        """Name the files of the row that are read."""
         return {f"{split}-{what}" for split in splits for what in ("images", "labels")}
 
 
@@ -177,7 +176,6 @@ class ImageNetOptions(Settings):
         return self
 
     def files(self, splits: object) -> set[str]:
-        """Name the files of the row that are read."""
         return {"devkit", "validation"} | ({"train"} if self.train_images else set())
 
 

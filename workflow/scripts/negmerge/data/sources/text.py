@@ -52,7 +52,6 @@ class Row(BaseModel, strict=True):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from others."""
         return self.question, self.answer
 
 

@@ -33,10 +33,15 @@ Thresholds = dict[str, list[float]]
 
 
 def survey(vectors: Vectors, drop: float, by: str, **_: object) -> Thresholds:
-    """Find, for each tensor of each vector, the largest magnitude that is dropped."""
+    """Find, for each tensor of each vector, the largest magnitude that is dropped; -1: none."""
     if by == "random":
         return {}
-    return {name: _thresholds(vectors, name, drop) for name in vectors.shapes}
+    thresholds = {}
+    for name, shape in vectors.shapes.items():
+        rank = int(math.prod(shape) * drop) - 1
+        found = magnitudes(vectors, rank, names=[name]) if rank >= 0 else [[-1.0]] * len(vectors)
+        thresholds[name] = [threshold for (threshold,) in found]
+    return thresholds
 
 
 def combine(
@@ -69,14 +74,6 @@ def _draw(block: Block, seed: int, vector: int) -> Tensor:
         chunk = torch.rand(length, generator=generator, dtype=torch.float32, device="cpu")
         drawn.append(chunk[max(block.start - start, 0) : block.stop - start])
     return torch.cat(drawn)
-
-
-def _thresholds(vectors: Vectors, name: str, drop: float) -> list[float]:
-    """Return each vector's threshold for one tensor; -1 keeps everything."""
-    rank = int(math.prod(vectors.shapes[name]) * drop) - 1
-    if rank < 0:
-        return [-1.0] * len(vectors)
-    return [threshold for (threshold,) in magnitudes(vectors, rank, names=[name])]
 
 
 METHOD = Method(

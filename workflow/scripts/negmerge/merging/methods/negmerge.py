@@ -7,7 +7,7 @@ from torch import Tensor
 
 from negmerge.merging.blocks import Block, divisor
 from negmerge.merging.engine import Method
-from negmerge.merging.signs import Summary, keep, summarise
+from negmerge.merging.signs import keep, summarise
 from negmerge.settings.recipe import Settings
 
 
@@ -30,16 +30,6 @@ def combine(block: Block, operation: str) -> Tensor:
     return keep(merged, summary.agree)
 
 
-def _largest(summary: Summary) -> Tensor:
-    """Return the number of largest magnitude, with its sign."""
-    return summary.highest.where(summary.highest > 0, summary.lowest)
-
-
-def _smallest(summary: Summary) -> Tensor:
-    """Return the number of smallest magnitude, with its sign."""
-    return summary.lowest.where(summary.lowest > 0, summary.highest)
-
-
 def _median(block: Block) -> Tensor:
     """Return the middle number, or the mean of the middle two of an even number of vectors."""
     ascending = block.stack().sort(dim=0).values
@@ -53,8 +43,9 @@ def _median(block: Block) -> Tensor:
 OPERATIONS = {
     "mean": lambda summary: summary.mean,
     "sum": lambda summary: summary.total,
-    "largest": _largest,
-    "smallest": _smallest,
+    # Of magnitude, with its sign.
+    "largest": lambda s: s.highest.where(s.highest > 0, s.lowest),
+    "smallest": lambda s: s.lowest.where(s.lowest > 0, s.highest),
 }
 
 METHOD = Method(

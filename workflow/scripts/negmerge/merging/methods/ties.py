@@ -1,6 +1,7 @@
 """TIES-Merging: trim each vector, elect signs, and merge what agrees with them."""
 
 import math
+from functools import reduce as fold
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -64,7 +65,8 @@ def survey(vectors: Vectors, density: float, of: str, numbers: int, **_: object)
         thresholds = [threshold for (threshold,) in magnitudes(vectors, place)]
 
     def balance_of(block: Block) -> int:
-        mass = _mass(block, thresholds)
+        trimmed = map(_trim, block.flat(), thresholds)
+        mass = fold(Tensor.add_, trimmed)
         block.check(mass)
         return int(mass.sign_().int().sum())
 
@@ -119,14 +121,6 @@ def _trainable(vectors: Vectors) -> int:
 
     names = {name for name, is_changed in vectors.map(changed) if is_changed}
     return sum(math.prod(vectors.shapes[name]) for name in names)
-
-
-def _mass(block: Block, thresholds: list[float]) -> Tensor:
-    trimmed = map(_trim, block.flat(), thresholds)
-    total = next(trimmed)
-    for vector in trimmed:
-        total += vector
-    return total
 
 
 def _trim(vector: Tensor, threshold: float) -> Tensor:

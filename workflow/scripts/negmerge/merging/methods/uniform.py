@@ -15,7 +15,6 @@ def combine(block: Block) -> Tensor:
 
 METHOD = Method(
     combine,
-    weights=lambda count: [1 / count] * count,
     title="Uniform Merge",
     reference="Wortsman et al., Model soups (ICML 2022), the uniform soup",
 )

@@ -23,10 +23,7 @@ class Gap(FigureKind):
     needs = (RETRAIN,)
 
     def data(self, figure, scores):
-        """List the parts of the gaps, of the trials' means and of each trial, in points.
-
-        The parts of a method add up to its gap. A method without a model has none.
-        """
+        """List the parts of the gaps, of the means and of each trial; they add up to the gap."""
         import pandas as pd
 
         by_place = {"/".join(place_of(score)): score for score in read_main_records(scores)}
@@ -47,7 +44,6 @@ class Gap(FigureKind):
         return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
     def plot(self, figure, data):
-        """Draw the bars, a panel for each experiment."""
         labels = {name: label for name, label in figure["methods"].items() if name != RETRAIN}
         methods, experiments = list(labels), list(figure["experiments"])
         canvas = style.canvas(6.5, 0.28 * len(methods) * len(experiments) + 1.6)

@@ -45,7 +45,6 @@ class GradCam(FigureKind):
                 )
 
     def records(self, experiment, folder, methods):
-        """Return the paths of what the rule `gradcam` makes for the figure."""
         return {"gradcam": [f"{folder}/gradcam/{{figure}}.safetensors"]}
 
     def draw(self, figure, gradcam):

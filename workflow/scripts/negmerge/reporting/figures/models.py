@@ -21,7 +21,6 @@ class Models(FigureKind):
     shows = MERGES
 
     def data(self, figure, scores):
-        """List the scores, a row per method, on test images in percent."""
         import pandas as pd
 
         rows = [
@@ -38,7 +37,6 @@ class Models(FigureKind):
         return frame.sort_values(order, ignore_index=True).round(6)
 
     def plot(self, figure, data):
-        """Draw the lines."""
         from matplotlib.ticker import MaxNLocator
 
         places = style.places(data)

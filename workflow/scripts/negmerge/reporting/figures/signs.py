@@ -24,15 +24,12 @@ class Signs(FigureKind):
     shows = MERGES
 
     def check(self, experiments, methods):
-        """Check that all merges are of the same vectors."""
         require_same_points(experiments, methods)
 
     def records(self, experiment, folder, methods):
-        """Return the paths of what the rule `signs` notes for the figure."""
         return {"signs": [f"{folder}/signs/{{figure}}.json"]}
 
     def data(self, figure, signs):
-        """List the numbers, a row for each vector and coordinate."""
         import numpy as np
         import pandas as pd
 
@@ -55,7 +52,6 @@ class Signs(FigureKind):
         return data
 
     def plot(self, figure, data):
-        """Draw the panels, with the share of all coordinates on which the signs agree."""
         from negmerge.reporting.notes import spell_chance
 
         if data.empty:

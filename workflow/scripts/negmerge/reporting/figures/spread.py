@@ -21,12 +21,7 @@ class Spread(OfSweeps):
     )
 
     def data(self, figure, sweeps, selected):
-        """List the dots and marks, in percent.
-
-        A single model's value is its lowest validation forget accuracy among the coefficients whose
-        control accuracy is at least the share to keep of the base's; ties go to the smaller
-        coefficient. A method's value is that of its chosen coefficient.
-        """
+        """List the dots and marks; of equal forget accuracies that of the smaller coefficient."""
         import pandas as pd
 
         labels = figure["methods"]
@@ -51,7 +46,6 @@ class Spread(OfSweeps):
         return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
     def plot(self, figure, data):
-        """Draw the columns side by side."""
         places, labels = style.places(data), figure["methods"]
         canvas = style.canvas(max(5.5, 1.5 + 1.3 * len(places)), 3.8)
         axes = canvas.subplots()

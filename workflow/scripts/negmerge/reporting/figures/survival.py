@@ -31,19 +31,13 @@ class Survival(FigureKind):
     shows = ("single", "merge", "greedy", "unlearn")
 
     def check(self, experiments, methods):
-        """Check that the experiments treat their models, and all of them alike."""
         require_treatment(experiments)
 
     def records(self, experiment, folder, methods):
-        """Return the paths of the records of the treated models."""
         return {"durability": [f"{folder}/durability/{method}.json" for method in methods]}
 
     def data(self, figure, durability):
-        """List the shares of what the main criterion chose, a row per method and form, in percent.
-
-        `surviving` is of the change by magnitude, the others of the changed numbers. A model that
-        is the base, as at coefficient 0, has none of them.
-        """
+        """List the shares of what the main criterion chose; a model that is the base has none."""
         import pandas as pd
 
         rows = [
@@ -60,7 +54,6 @@ class Survival(FigureKind):
         return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
 
     def plot(self, figure, data):
-        """Draw the bars and dots."""
         places = style.places(data)
         methods, forms = list(figure["methods"]), list(data["form"].drop_duplicates())
         height = len(places) * (0.75 + HEIGHT * len(methods) * max(len(forms), 1)) + 1.2

@@ -26,11 +26,7 @@ class Tradeoff(OfSweeps):
     )
 
     def data(self, figure, sweeps, selected):
-        """List the points of the lines, in percent.
-
-        `series` is a method, or `single` for the lines of single models. `chosen` marks the
-        method's coefficient, and `threshold` is the control accuracy that it had to keep.
-        """
+        """List the points of the lines; `threshold` is the control accuracy that had to be kept."""
         import pandas as pd
 
         names = {choice["method"] for choice in selected} | set(figure["methods"])
@@ -49,7 +45,6 @@ class Tradeoff(OfSweeps):
         return pd.concat(frames, ignore_index=True)[list(COLUMNS)].round(6)
 
     def plot(self, figure, data):
-        """Draw the panels."""
         places, labels = style.places(data), figure["methods"]
         columns = min(len(places), PANELS_PER_ROW)
         rows, legend_rows = math.ceil(len(places) / columns), math.ceil((len(labels) + 3) / 4)

@@ -14,7 +14,6 @@ class Accuracy(TableKind):
     shows_choice = True
 
     def check(self, experiments, methods):
-        """Check that a low forget accuracy is what the experiments aim at."""
         for name, experiment in experiments.items():
             scenario = experiment.SCENARIO
             if scenario.aims_at_retrain or not scenario.is_counted:
@@ -23,7 +22,6 @@ class Accuracy(TableKind):
                 )
 
     def metrics_of(self, scenario, measured):
-        """List the accuracies of the scenario."""
         return scenario.metrics
 
 

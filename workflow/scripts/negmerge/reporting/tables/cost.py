@@ -29,11 +29,9 @@ class Cost(TableKind):
     about_paper = "The paper's times are for 30 models; on which machine is not known to us."
 
     def records(self, experiment, folder, row):
-        """Return the paths of the benchmark of the job."""
         return [f"benchmarks/{RULES[methods.kind(row)]}/{folder}/{row}.tsv"]
 
     def read(self, paths):
-        """Read the last run of each job `{experiment}/{task}/{method}.tsv`."""
         import pandas as pd
 
         from negmerge.reporting.runtime import read_benchmark

@@ -48,11 +48,7 @@ NO_RATIO_NOTE = (
 
 
 def score(role: str, treatment: str) -> Metric:
-    """Return the mean score of the single items of a role, missing where the treatment diverged.
-
-    Its variance is (mean of squares - square of the mean) / n, which for right and wrong answers is
-    the binomial one.
-    """
+    """Return the mean score of the single items of a role, missing where the treatment diverged."""
     key = f"{role}_{treatment}"
 
     def of(record: Mapping, _: Mapping | None) -> Number:
@@ -144,11 +140,9 @@ class Durability(TableKind):
     shows_choice = True
 
     def check(self, experiments, methods):
-        """Check that the experiments treat their models, and all of them alike."""
         require_treatment(experiments)
 
     def records(self, experiment, folder, row):
-        """Return the paths of the row's scores and single items, and of Retrain's."""
         names = dict.fromkeys([row, RETRAIN] if RETRAIN in experiment.methods else [row])
         return [
             f"{folder}/durability/{name}.{kind}"
@@ -160,36 +154,25 @@ class Durability(TableKind):
         """Read scores, and put the single items behind them, and those of Retrain, into them."""
         from negmerge.evaluation.outcomes import read_outcomes
 
-        paths = [str(path) for path in paths]
-        scores = [
-            record for path in paths if path.endswith("json") for record in read_records(path)
-        ]
+        paths = list(map(str, paths))
+        scores = [score for path in paths if path.endswith("json") for score in read_records(path)]
         files = [path for path in paths if not path.endswith("json")]
         items = [of_row for path in files for of_row in read_outcomes(path)]
         own = {(of_row.place, of_row.criterion): of_row.arrays for of_row in items}
-        retrain = {
-            of_row.place[:2]: of_row.arrays for of_row in items if of_row.place[2] == RETRAIN
-        }
+        never = {of_row.place[:2]: of_row.arrays for of_row in items if of_row.place[2] == RETRAIN}
         for record in scores:
             place = place_of(record)
-            never = retrain.get(place[:2], {})
-            record[ITEMS] = own[place, record["criterion"]] | {
-                NEVER + key: array for key, array in never.items()
-            }
-            record |= {LASTING: None} if never else {}
+            unseen = {NEVER + key: array for key, array in never.get(place[:2], {}).items()}
+            record[ITEMS] = own[place, record["criterion"]] | unseen
+            record |= {LASTING: None} if unseen else {}
         return scores
 
     def metrics_of(self, scenario, measured):
-        """List the scores, and the ratios; that of relearning where there is a Retrain."""
         names = set(measured)
         forms = [form for form in ROUNDINGS if f"forget_{form}" in names]
+        shown = [(role, form) for role in scenario.roles[:2] for form in LABELS]
         return (
-            *(
-                score(role, treatment)
-                for role in scenario.roles[:2]
-                for treatment in LABELS
-                if f"{role}_{treatment}" in names
-            ),
+            *(score(role, form) for role, form in shown if f"{role}_{form}" in names),
             *(metric for form in forms for metric in RATIOS[form]),
             *(RATIOS[RELEARNED] if {LASTING, AFTER} <= names else ()),
             *((RELEARNING,) if AFTER in names else ()),
@@ -197,7 +180,6 @@ class Durability(TableKind):
         )
 
     def notes(self, table, cells):
-        """Describe the treatments and the ratios that the table has."""
         from negmerge.reporting.notes import spell_list
 
         names = set(cells["metric"])

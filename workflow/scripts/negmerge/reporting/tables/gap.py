@@ -63,7 +63,6 @@ class OfClassifiers(TableKind):
     shows_data = True
 
     def metrics_of(self, scenario, measured):
-        """Put the test accuracy of forgotten classes behind that of others, if there are any."""
         if FORGET_TEST not in measured:
             return self.metrics
         names = [metric.name for metric in self.metrics]
@@ -72,7 +71,6 @@ class OfClassifiers(TableKind):
         return (*self.metrics[:behind], own, *self.metrics[behind:])
 
     def notes(self, table, cells):
-        """Describe the measures, whether they stand beside Retrain's or not."""
         lines = [
             "Membership attack: the share of forget images that a support vector classifier, "
             "trained on the true class's probability of as many retain as test images, takes for "

@@ -44,7 +44,6 @@ class Language(TableKind):
     shows_choice = True
 
     def notes(self, table, cells):
-        """Say what the metrics mean that not every study measures."""
         measured = set(cells.loc[cells["value"].notna(), "metric"])
         return [
             meaning.format(values=_quality_values(cells))

@@ -81,21 +81,17 @@ class Mask(TableKind):
                 raise ValueError(unknown("method", RETRAIN, experiment.methods))
 
     def records(self, experiment, folder, row):
-        """Return the paths of scores and counts, and of Retrain's scores for the gap to it."""
         scored = [row, *([RETRAIN] if experiment.SCENARIO.has_retrain else [])]
         scores = (f"{folder}/scores/{method}.json" for method in scored)
         return [f"{folder}/sparsity/{{table}}.json", *scores]
 
     def metrics_of(self, scenario, measured):
-        """List the scores of the scenario, and the shares."""
         return (*scenario.metrics, *self.metrics)
 
     def read(self, paths):
-        """Read scores and counts, and put them side by side."""
         return join(super().read(paths))
 
     def notes(self, table, cells):
-        """Say how much agreement there is, and what chance would give."""
         from negmerge.reporting.notes import spell_chance
 
         lines = []

@@ -36,16 +36,13 @@ class Sparsity(TableKind):
     )
 
     def records(self, experiment, folder, row):
-        """Return the path of the counts, of all rows."""
         return [f"{folder}/sparsity/{{table}}.json"]
 
     def metrics_of(self, scenario, measured):
-        """Add the zeros in all that is in the files of a given pool."""
         has_more = {"untouched_numbers", OF_FILES.name} & set(measured)
         return (*self.metrics, OF_FILES) if has_more else self.metrics
 
     def notes(self, table, cells):
-        """Name the denominators."""
         single = cells[(cells["experiment"] != MEAN) & cells["value"].notna()]
         lines = [
             f"{first['experiment']}: {int(first['models'])} models are merged; "

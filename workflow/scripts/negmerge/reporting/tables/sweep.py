@@ -23,14 +23,12 @@ class Sweep(TableKind):
     metrics = ACCURACIES
 
     def check(self, experiments, methods):
-        """Check that there is one grid, so that each row is a mean over all experiments."""
         first = next(iter(experiments.values()))
         for name, experiment in experiments.items():
             if experiment.coefficients.values != first.coefficients.values:
                 raise ValueError(f"{name!r} has other coefficients than those before it")
 
     def records(self, experiment, folder, row):
-        """Return the paths of the sweep."""
         return [f"{folder}/sweeps/{row}.csv"]
 
     def read(self, paths):

@@ -88,7 +88,6 @@ class ClassifierTask(Task):
         return score, further | {UNSEEN: verdicts["confidence"].astype(np.uint8)}
 
     def _relearn(self, network: nn.Module, scoring: Scoring) -> dict[str, int | list[int | None]]:
-        """Count the epochs until the network knows the forget set as well as the original did."""
         settings, transform = scoring.relearning, self.evaluation_transform()
         # In memory: nothing about them is random, and all epochs of all seeds pass over them.
         seen = [(transform(image), label) for image, label in self.role("forget", "train").items]

@@ -100,7 +100,6 @@ class Forget(Settings):
         return sum(bool(line.strip()) for line in lines)
 
     def check_classes(self, where: str, dataset: str, known: Catalogue) -> None:
-        """Check that the classes to forget are there, and others, and that both can be tested."""
         names, listed = known.class_names(dataset), known.datasets[dataset].listed
         require(where, "class", self.classes, names)
         kept = [name for name in names if name not in self.classes]
@@ -248,7 +247,6 @@ class Classifier(Experiment):
         return {"images": ("images", self.dataset), "split": ("place", f"{task}/split.json")}
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
-        """Count the images to forget and to retain, and the test set."""
         row = known.datasets[self.dataset]
         kept, forget = self.forget.kept(row), self.forget.count(self.dataset, known)
         whole = {"forget": forget, "retain": kept - forget, "original": kept}

@@ -48,7 +48,8 @@ def read_language_model(folder: str | Path, configuration: Mapping, key: str | N
         model = build_language_model({"configuration": configuration}, 0)
     expected = shapes(model.state_dict())
     # A head that is the embedding, and what a model computes by itself.
-    left_out = (set(dict(model.named_buffers())) | _tied(model)) - set(expected)
+    named = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
+    left_out = set(named) - set(expected)
     state = {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in open_state(folder, key).items()
@@ -56,9 +57,3 @@ def read_language_model(folder: str | Path, configuration: Mapping, key: str | N
     }
     require_same_tensors(expected, shapes(state), folder)
     return state
-
-
-def _tied(model: torch.nn.Module) -> set[str]:
-    """Return all names of parameters that have several."""
-    alone = set(dict(model.named_parameters()))
-    return set(dict(model.named_parameters(remove_duplicate=False))) - alone

@@ -183,7 +183,6 @@ class Language(Experiment):
 
     @property
     def base_place(self) -> str:
-        """Where the model is that knows all authors: beside the tasks."""
         return (
             f"{self.GIVEN if self.train is None else f'{self.WHOLE}/trained'}/original.safetensors"
         )
@@ -265,7 +264,6 @@ class Language(Experiment):
         )
 
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:
-        """Check that there is something to forget, to choose with and to keep."""
         counts = self.image_counts(task, known)
         for role, purpose in (("forget", "train"), ("retain", "select"), ("retain", "score")):
             if counts[role][purpose] < 1:
@@ -276,7 +274,6 @@ class Language(Experiment):
         return counts
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
-        """List the training of the models before, Original and Retrain, and of the pool."""
         if self.before is not None:
             yield Run("before", self.before, training_images(counts, "before"))
         if self.train:

@@ -74,11 +74,9 @@ class ZeroShot(Experiment):
 
     @property
     def datasets(self) -> list[str]:
-        """Those to forget, the control set, and those of pre-training."""
         return [*self.tasks, self.control, *(self.pretrain.sources if self.pretrain else ())]
 
     def roles(self, task: str) -> dict[str, str]:
-        """The data sets of a task by role."""
         return {
             "forget": find("task", task, dict.fromkeys(self.tasks, task)),
             "control": self.control,

@@ -26,12 +26,10 @@ class Options(TrainingOptions):
 
     @property
     def weights(self) -> tuple[float, float]:
-        """The weights of the forget and of the retain set."""
         return 1 - self.alpha, self.alpha
 
     @property
     def passes(self) -> tuple[str, ...]:
-        """The retain set."""
         return ("retain",)
 
 

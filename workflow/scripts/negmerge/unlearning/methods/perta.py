@@ -52,7 +52,6 @@ class Options(TrainingOptions):
 
     @property
     def passes(self) -> tuple[str, ...]:
-        """The forget set."""
         return ("forget",)
 
 

@@ -33,7 +33,6 @@ class Options(TrainingOptions):
 
     @property
     def data_used(self) -> DataUsed:
-        """Which images are read."""
         return "all" if self.retain else "forget"
 
 

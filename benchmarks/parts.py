@@ -22,7 +22,6 @@ from merge import run
 from unlearn import CONFIG, numbers, shapes
 
 PARTS, SHARD = 4, "50MB"
-PROGRAM = str(Path(sys.executable).parent / "negmerge")
 
 
 def make(place: Path, number: int, layers: int) -> None:
@@ -44,16 +43,16 @@ def main() -> None:
     parser.add_argument("--method", default="negmerge")
     parser.add_argument("--layers", type=int, default=CONFIG["num_hidden_layers"])
     options = parser.parse_args()
-    folder = options.folder
-    places = [folder / name for name in ("base", "pool-1", "pool-2", "pool-3")]
-    one, out = folder / "one", folder / "out"
+    names = ("base", "pool-1", "pool-2", "pool-3", "one", "out", ".out.parts", "survey.json")
+    *places, one, out, parts, file = (options.folder / name for name in names)
     for number, place in enumerate(places):
         if not place.exists():
             make(place, number, options.layers)
-    for path in (one, out, folder / ".out.parts"):
+    for path in (one, out, parts):
         shutil.rmtree(path, ignore_errors=True)
-    words = [PROGRAM, "unlearn", *map(str, places), "-o", str(out), "--coefficient", "0.5"]
-    words += ["--method", options.method, "--max-shard-size", SHARD]
+    program = Path(sys.executable).parent / "negmerge"
+    words = [*map(str, [program, "unlearn", *places, "-o", out]), "--method", options.method]
+    words += ["--coefficient", "0.5", "--max-shard-size", SHARD]
 
     def measure(what: str, *more: str) -> None:
         _, seconds, peak = run([*words, *more])
@@ -61,9 +60,9 @@ def main() -> None:
 
     measure("one job")
     out.rename(one)
-    survey = []
+    survey: list[str] = []
     if options.method != "negmerge":
-        survey = ["--survey", str(folder / "survey.json")]
+        survey = ["--survey", str(file)]
         measure("survey", *survey, "--part", f"0/{PARTS}")
     job = subprocess.Popen([*words, *survey, "--part", f"3/{PARTS}"])
     time.sleep(4)

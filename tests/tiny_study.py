@@ -187,9 +187,3 @@ def finished(checkout, tmp_path_factory) -> Checkout:
 def editable(finished, tmp_path) -> Checkout:
     """A copy of the finished run that a test may change."""
     return finished.copy(tmp_path / "workflow")
-
-
-@pytest.fixture
-def spoiled(ours, tmp_path) -> Checkout:
-    """A copy, to spoil, of the workflow with the reader's own files that a module sets up."""
-    return ours.copy(tmp_path / "workflow")

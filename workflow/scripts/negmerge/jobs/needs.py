@@ -9,6 +9,7 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
+from negmerge import paths
 from negmerge.jobs.work import Case, Work
 from negmerge.selection.search import is_scale
 from negmerge.settings import methods
@@ -142,7 +143,9 @@ def sweep(case: Case) -> Work:
 
 def score(case: Case) -> Work:
     """Measure the candidates that are no jobs of their own, choose one, and score the choices."""
-    how = case.measuring
+    names = (case.wildcards[name] for name in ("experiment", "task"))
+    of_method = "/".join(names), case.wildcards["method"]
+    how = paths.measuring(case.experiment, *of_method, case.drawn)
     share = case.costs.pruned if how.is_pruned else 1
     if not how.measured:
         return evaluate(case)
@@ -193,7 +196,9 @@ def unlearn(case: Case) -> Work:
 def evaluate(case: Case) -> Work:
     """Score each criterion's choice, and teach it again what it forgot, where that is asked."""
     experiment, settings, models = case.experiment, case.experiment.relearning, case.models
-    passes = experiment.passes_to_score(case.counts, case.known, case.generation())
+    # What the model says by itself, in passes of a question with its answer.
+    generation = case.costs.generation * 2 * (case.state / 4) / (case.gflop * 1e9)
+    passes = experiment.passes_to_score(case.counts, case.known, generation)
     passed = models * passes
     trained, batch = 0, experiment.eval_batch_size
     memory = case.holds(3, passed=batch)

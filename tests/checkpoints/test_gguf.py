@@ -152,7 +152,6 @@ def test_a_folder_with_a_gguf_file_is_measured_as_one_that_transformers_loads(po
 def test_an_adapter_of_peft_goes_on_a_gguf_model(tmp_path):
     path = write_gguf(tmp_path / "model.gguf")
     base, state = tmp_path / "base", GgufFile(path)
-    state.require_tokenizer()
     state.write_companions(base)
     save_file(dict(state.items()), base / "model.safetensors", {"format": "pt"})
     configuration = peft.LoraConfig(use_dora=True, target_modules=["q_proj", "down_proj"])

@@ -151,9 +151,9 @@ def test_a_folder_with_a_gguf_file_is_measured_as_one_that_transformers_loads(po
 
 def test_an_adapter_of_peft_goes_on_a_gguf_model(tmp_path):
     path = write_gguf(tmp_path / "model.gguf")
-    base = tmp_path / "base"
-    GgufFile(path).write_companions(base)
-    save_file(dict(GgufFile(path).items()), base / "model.safetensors", {"format": "pt"})
+    base, state = tmp_path / "base", GgufFile(path)
+    state.write_companions(base)
+    save_file(dict(state.items()), base / "model.safetensors", {"format": "pt"})
     configuration = peft.LoraConfig(use_dora=True, target_modules=["q_proj", "down_proj"])
     folder = adapt(of_transformers(path), configuration, tmp_path / "adapter")
     expected = moved(open_state(base), folder)

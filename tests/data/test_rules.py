@@ -1,7 +1,6 @@
 """The rules `download` and `prepare`, and `negmerge data`, on a copy of the workflow."""
 
 import hashlib
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,23 +13,19 @@ from made_sets import SETS
 
 from negmerge.data.images import Images
 from negmerge.settings.datasets import prepared_from
+from tiny_study import Checkout
 
-ROOT = Path(__file__).parents[2]
 PREPARED = "data/eurosat/images.safetensors"
 FETCHED = "data/downloads/eurosat/EuroSAT.zip"
 MIRROR = "EuroSAT_splits.tar"
 
 
-class Copy:
+class Copy(Checkout):
     """A copy of the workflow in which EuroSAT is small and comes from the test's server."""
 
     def __init__(self, folder, server, row):
-        self.folder, self.server = folder, server
-        for name in ("config", "rules", "workflow", "envs", "profiles", "report"):
-            ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-            shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-        shutil.copy(ROOT / "Snakefile", folder)
-        self.row = row
+        super().__init__(folder)
+        self.server, self.row = server, row
         self.change()
 
     def change(self, **settings):
@@ -46,8 +41,7 @@ class Copy:
         prompts.write_text(yaml.safe_dump(rows))
 
     def run(self, *arguments):
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments, "--", PREPARED]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        done = self.snakemake("--cores", "1", *arguments, "--", PREPARED)
         return done.returncode, done.stdout + done.stderr
 
     def left(self):
@@ -61,7 +55,7 @@ def made():
 
 
 @pytest.fixture
-def copy(tmp_path, server, catalogue, made):
+def copy(checkout, tmp_path, server, catalogue, made):
     """EuroSAT with an original by hand, and a mirror at the server that breaks off once."""
     row = small(catalogue.datasets["eurosat"].model_dump(mode="json"), made)
     row["files"]["images"]["manual"] = "Ask the authors."
@@ -72,7 +66,7 @@ def copy(tmp_path, server, catalogue, made):
     file |= {"urls": [server.url(MIRROR)], "sha256": hashlib.sha256(content).hexdigest()}
     server.files[MIRROR] = content
     server.faults[MIRROR] = [1000]
-    return Copy(tmp_path, server, row)
+    return Copy(checkout.copy(tmp_path / "workflow").folder, server, row)
 
 
 def test_a_set_is_made_from_a_mirror_or_what_the_user_fetches_and_stays(copy, made):

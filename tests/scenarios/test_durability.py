@@ -39,7 +39,7 @@ class Scenario:
     def role(self, name, purpose, most=None):
         self.asked.append((name, purpose, most))
         items = self.sets[name][:most]
-        return Role(items, Classification(None, CPU), lambda: _same, lambda augmentation: _same)
+        return Role(items, Classification(None, CPU), _same, lambda augmentation: _same)
 
 
 def _same(image):

@@ -15,12 +15,12 @@ with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, loaders = compute.prepare(snakemake)
     task = load_task(params.scenario, inputs, device)
-    role, transform = task.role("forget", "score"), task.evaluation_transform()
+    role = task.role("forget", "score")
     batches, head = role.batches(params.batch_size, loaders), role.objective.head
     base = task.network(read_state(inputs.base), inputs.base)
     chosen = choose(base, head, batches, device)
     pictures, labels = zip(*(role.items[place] for place in chosen), strict=True)
-    images = torch.stack([transform(picture) for picture in pictures]).to(device)
+    images = torch.stack([role.transform(picture) for picture in pictures]).to(device)
     targets = torch.tensor(labels, device=device)
     how = inputs.get("candidates", []), params.batch_size, params.re_estimates
     # With a place for each image, also where no method has a model.

@@ -73,18 +73,17 @@ class Augmented(Dataset):
         self.items, self.transform, self.seed = items, transform, seed
         self._is_random = getattr(transform, "is_random", True)
 
-    def __getitem__(self, key: tuple[int, int]):
-        """Return the image (3, size, size) and the label of item `key[1]` in epoch `key[0]`."""
-        return self._changed(key, self.transform)
-
     def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
-        """Return a batch, its images at once as far as items and transform can do that."""
+        """Return a batch, its images at once as far as items and transform can do that.
+
+        A key is epoch and item.
+        """
         transform = self.transform
         if _is_batched(self.items, transform):
             images, labels = self.items.fitted([item for _, item in keys], transform.size)
             return transform.of_batch(images, map(self._seed_of, keys)), labels
         if not isinstance(transform, Changes):
-            return default_collate([self[key] for key in keys])
+            return default_collate([self._changed(key, transform) for key in keys])
         images, labels = zip(*(self._changed(key, transform.changed) for key in keys), strict=True)
         return transform.normalise.images(images), torch.tensor(labels)
 
@@ -241,14 +240,11 @@ class _Stored(Dataset):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, number: int):
-        item, label = self.items[number]
-        return self._change(item), label
-
     def __getitems__(self, numbers: list[int]) -> Batch:
         """Return a batch, all images at once where items and transform can do that."""
         if not self._is_batched:
-            return default_collate([self[number] for number in numbers])
+            items = (self.items[number] for number in numbers)
+            return default_collate([(self._change(item), label) for item, label in items])
         pixels, labels = self.items.fitted(numbers, self.transform.size)
         return torch.from_numpy(pixels), labels
 

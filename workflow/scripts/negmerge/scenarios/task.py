@@ -29,13 +29,13 @@ class Role:
     # length.
     items: Sequence
     objective: Objective  # how a network is trained and measured on them
-    transform: Callable[[], Transform]  # makes the transform of inputs without randomness
+    transform: Transform  # of inputs, without randomness
     augmented: Callable[[Augmentation], Transform]  # makes the random transform of training
 
     def batches(self, batch_size: int, loaders: int = 0) -> EvaluationBatches:
         """Return the items once, in their order, without randomness."""
         device = self.objective.device
-        return EvaluationBatches(self.items, self.transform(), batch_size, loaders, device)
+        return EvaluationBatches(self.items, self.transform, batch_size, loaders, device)
 
     def training_batches(self, recipe: Recipe, seed: int, loaders: int = 0) -> TrainingBatches:
         """Return the batches of all epochs, shuffled and changed at random."""

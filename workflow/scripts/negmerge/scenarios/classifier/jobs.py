@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from negmerge.checkpoints.states import State, read_state
-from negmerge.data import augmentation
-from negmerge.data.augmentation import Transform
+from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.forget import TEST_PARTS, read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, EvaluationBatches, Listed
@@ -27,7 +26,7 @@ from negmerge.models.devices import tuned
 from negmerge.scenarios.task import Further, Purpose, Role, RoleOutputs, Scoring, Task
 from negmerge.seeds import derive_seed
 from negmerge.settings.compute import Compute
-from negmerge.settings.recipe import Augmentation, Recipe
+from negmerge.settings.recipe import Recipe
 
 
 class ClassifierTask(Task):
@@ -57,13 +56,10 @@ class ClassifierTask(Task):
         images = self._test if name in TEST_PARTS else self._training
         items = Listed(images, getattr(self._split, name)).thinned(most)
         objective = Classification(None, self._device)
-        return Role(items, objective, self.evaluation_transform, self.training_transform)
-
-    def training_transform(self, settings: Augmentation) -> Transform:
-        return augmentation.training_transform(settings, self._model["size"], *WITHIN_MODEL)
-
-    def evaluation_transform(self) -> Transform:
-        return augmentation.evaluation_transform(self._model["size"], *WITHIN_MODEL)
+        form = self._model["size"], *WITHIN_MODEL
+        return Role(
+            items, objective, evaluation_transform(*form), lambda by: training_transform(by, *form)
+        )
 
     def selection_metrics(self, outputs: RoleOutputs, seed: int) -> dict[str, float]:
         """Return the success of the membership attack, where test images are measured as well."""
@@ -88,9 +84,9 @@ class ClassifierTask(Task):
         return score, further | {UNSEEN: verdicts["confidence"].astype(np.uint8)}
 
     def _relearn(self, network: nn.Module, scoring: Scoring) -> dict[str, int | list[int | None]]:
-        settings, transform = scoring.relearning, self.evaluation_transform()
+        settings, role = scoring.relearning, self.role("forget", "train")
         # In memory: nothing about them is random, and all epochs of all seeds pass over them.
-        seen = [(transform(image), label) for image, label in self.role("forget", "train").items]
+        seen = [(role.transform(image), label) for image, label in role.items]
         in_order = EvaluationBatches(seen, _as_it_is, scoring.batch_size, device=self._device)
         original = self.network(read_state(self._files["base"]), self._files["base"])
         target = accuracy(original, None, in_order, self._device).correct

@@ -63,7 +63,7 @@ class LanguageTask(Task):
             items = self._encoder.pairs(texts, refused)
         by = self._measure if purpose == "select" else "probability"
         objective = Answering(self._device, by)
-        return Role(items, objective, lambda: _as_it_is, lambda augmentation: _as_it_is)
+        return Role(items, objective, _as_it_is, lambda augmentation: _as_it_is)
 
     def _texts(self, name: str, purpose: Purpose) -> Iterator[tuple[str, str]]:
         for one in self._questions_of(name, purpose):

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 from negmerge.checkpoints.states import State, read_state
-from negmerge.data import augmentation
-from negmerge.data.augmentation import Transform
+from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.loading import Part
 from negmerge.evaluation.accuracy import Classification
 from negmerge.models.clip import ImageEncoder, image_encoder
@@ -17,7 +16,6 @@ from negmerge.models.tangent import TangentEncoder
 from negmerge.scenarios.task import Purpose, Role, Task
 from negmerge.scenarios.zero_shot.scenario import part_of
 from negmerge.settings.compute import Compute
-from negmerge.settings.recipe import Augmentation
 
 
 class ZeroShotTask(Task):
@@ -43,15 +41,10 @@ class ZeroShotTask(Task):
         items = Part(place, part, dataset, drafts=self._compute.drafts).thinned(most)
         head = read_state(self._files[f"{name}_head"])["head"]
         objective = Classification(head.to(self._device), self._device)
-        return Role(items, objective, self.evaluation_transform, self.training_transform)
-
-    def training_transform(self, settings: Augmentation) -> Transform:
-        model = self._model
-        return augmentation.training_transform(settings, model["size"], model["mean"], model["std"])
-
-    def evaluation_transform(self) -> Transform:
-        model = self._model
-        return augmentation.evaluation_transform(model["size"], model["mean"], model["std"])
+        form = [self._model[key] for key in ("size", "mean", "std")]
+        return Role(
+            items, objective, evaluation_transform(*form), lambda by: training_transform(by, *form)
+        )
 
 
 TASK = ZeroShotTask

@@ -225,17 +225,15 @@ def case(wildcards):
 
 
 costs = checked(load_costs)(CONFIG)
-asked = work.Needs(case)
 
 
 def needs(step, mem_mb=None, gpu=False, disk=False):
     """Return the resources of a job, from what its step does; `mem_mb` where no model decides the memory."""
-    fixed = mem_mb and (lambda wildcards, attempt: attempt * mem_mb)
-    look_ups = {"mem_mb": fixed or asked.memory(step), "runtime": asked.minutes(step)}
-    look_ups |= {"estimate_s": asked.seconds(step)} | (
-        {"disk_mb": asked.disk(step)} if disk else {}
-    )
-    resources = {name: checked(look_up) for name, look_up in look_ups.items()}
+    resources = {name: checked(look_up) for name, look_up in work.look_ups(step, case).items()}
+    if mem_mb:
+        resources["mem_mb"] = lambda wildcards, attempt: attempt * mem_mb
+    if not disk:
+        del resources["disk_mb"]
     return resources | ({"gpu": gpus} if gpu else {})
 
 

@@ -45,8 +45,6 @@ gc.set_threshold(200_000, 50, 100)
 
 if Path(negmerge.__file__).parent != LIBRARY:
     sys.exit(f"error: two versions of the workflow in one run: {LIBRARY}, {negmerge.__file__}")
-if "keep" in config:
-    sys.exit("error: config.yaml: unknown key 'keep'; it is now 'checkpoints'")
 
 
 def checked(look_up):
@@ -137,13 +135,12 @@ re_estimates = setting("re_estimates")
 method_name = checked(lambda wildcards: methods.base_name(wildcards.method))
 
 
-@checked
-def validation(wildcards):
-    chosen = experiment(wildcards)
+@of_experiment
+def validation(one, wildcards):
     return {
-        "batch_size": chosen.eval_batch_size,
-        "most": chosen.selection.images,
-        "re_estimates": chosen.re_estimates,
+        "batch_size": one.eval_batch_size,
+        "most": one.selection.images,
+        "re_estimates": one.re_estimates,
         "seed": task_seed("evaluation")(wildcards),
     }
 
@@ -165,15 +162,15 @@ def shared_sweeps(wildcards):
     return [f"{task}/{place}" for place in measuring(wildcards).swept]
 
 
-def choosing(wildcards):
-    chosen = experiment(wildcards)
+@of_experiment
+def choosing(one, wildcards):
     return {
-        "criteria": chosen.selection.criteria,
-        "keep": chosen.selection.keep,
-        "coefficients": chosen.coefficients.values,
-        "halvings": chosen.selection.halvings,
+        "criteria": one.selection.criteria,
+        "keep": one.selection.keep,
+        "coefficients": one.coefficients.values,
+        "halvings": one.selection.halvings,
         "is_pruned": measuring(wildcards).is_pruned,
-        "roles": chosen.selection_roles,
+        "roles": one.selection_roles,
     }
 
 
@@ -219,33 +216,25 @@ def with_loaders(torch_threads):
 
 @checked
 def case(wildcards):
+    known = dict(wildcards.items()), catalogue(), costs
     if "experiment" not in wildcards.keys():
-        return work.Case(dict(wildcards.items()), catalogue(), costs)
-    return work.Case(
-        dict(wildcards.items()),
-        catalogue(),
-        costs,
-        experiment(wildcards),
-        study(wildcards).compute.precision,
-        "cuda" if gpus(wildcards) else "cpu",
-        drawn_sweeps(wildcards.study),
-    )
+        return work.Case(*known)
+    device, precision = "cuda" if gpus(wildcards) else "cpu", study(wildcards).compute.precision
+    drawn = drawn_sweeps(wildcards.study)
+    return work.Case(*known, experiment(wildcards), precision, device, drawn)
 
 
 costs = checked(load_costs)(CONFIG)
-asked = work.Needs(case)
 
 
 def needs(step, mem_mb=None, gpu=False, disk=False):
     """Return the resources of a job, from what its step does; `mem_mb` where no model decides the memory."""
-    memory = (lambda wildcards, attempt: attempt * mem_mb) if mem_mb else asked.memory(step)
-    found = {
-        "mem_mb": checked(memory),
-        "runtime": checked(asked.minutes(step)),
-        "estimate_s": checked(asked.seconds(step)),
-    }
-    found |= {"disk_mb": checked(asked.disk(step))} if disk else {}
-    return found | ({"gpu": gpus} if gpu else {})
+    resources = {name: checked(look_up) for name, look_up in work.look_ups(step, case).items()}
+    if mem_mb:
+        resources["mem_mb"] = lambda wildcards, attempt: attempt * mem_mb
+    if not disk:
+        del resources["disk_mb"]
+    return resources | ({"gpu": gpus} if gpu else {})
 
 
 def job_seed(level):
@@ -274,12 +263,11 @@ def task_seed(level):
 @checked
 def code(script, **choices):
     """Return a checksum of the library's files that a script imports, and of chosen files by folder."""
-    chosen = [
-        plugins.path(folder, name)
-        for folder, names in choices.items()
-        for name in ([names] if isinstance(names, str) else names)
-    ]
-    return code_digest([LIBRARY.parent / f"{script}.py", *chosen], LIBRARY)
+    files = [LIBRARY.parent / f"{script}.py"]
+    for folder, names in choices.items():
+        names = [names] if isinstance(names, str) else names
+        files += [plugins.path(folder, name) for name in names]
+    return code_digest(files, LIBRARY)
 
 
 def job_code(script, **look_ups):
@@ -326,12 +314,9 @@ def prepared(what, name):
 
 @checked
 def preparation_times(wildcards):
-    steps = {False: "prepare", True: "prepare_questions"}
     rows = {name: catalogue().datasets[name] for name in study(wildcards).datasets}
-    return [
-        f"{config['data']}/benchmarks/{steps[row.has_questions]}/{name}.tsv"
-        for name, row in rows.items()
-    ]
+    steps = {name: "prepare_questions" if rows[name].has_questions else "prepare" for name in rows}
+    return [f"{config['data']}/benchmarks/{step}/{name}.tsv" for name, step in steps.items()]
 
 
 def of_base(name):
@@ -359,15 +344,10 @@ def role_inputs(*roles):
 
     @of_experiment
     def look_up(one, wildcards):
-        found = one.inputs(wildcards.task, roles or one.SCENARIO.roles)
-        return {
-            name: (
-                prepared(kind, what)
-                if kind in PREPARED
-                else f"{folder(wildcards, 'experiment')}/{what}"
-            )
-            for name, (kind, what) in found.items()
-        }
+        places, own = {}, folder(wildcards, "experiment")
+        for name, (kind, what) in one.inputs(wildcards.task, roles or one.SCENARIO.roles).items():
+            places[name] = prepared(kind, what) if kind in PREPARED else f"{own}/{what}"
+        return places
 
     return look_up
 
@@ -467,10 +447,8 @@ def all_downloads(wildcards):
     """Return all downloads and weights that the study in config.yaml needs from the internet."""
     chosen = read_study(config["study"])
     files = [file for name in chosen.datasets for file in files_of(name)]
-    models = sorted(
-        {name for one in chosen.experiments.values() for name in one.weights(catalogue())}
-    )
-    return files + [record for name in models if (record := weights_of(name))]
+    models = {name for one in chosen.experiments.values() for name in one.weights(catalogue())}
+    return files + [record for name in sorted(models) if (record := weights_of(name))]
 
 
 @checked

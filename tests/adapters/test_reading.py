@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import pytest
 import torch
@@ -248,6 +249,13 @@ def test_such_a_base_takes_no_other_adapter(tmp_path, keys, more, word):
         open_adapter(folder, base)
     assert str(error.value).startswith(str(folder))
     assert word in str(error.value)
+
+
+def test_without_peft_the_message_tells_how_to_get_it(tmp_path, tied_base, monkeypatch):
+    folder = write_adapter_folder(tmp_path, plain_factors(), **LORA)
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(UserError, match=r"adapter_config.json: .*negmerge\[hub\]"):
+        open_adapter(folder, tied_base)
 
 
 def test_files_that_are_no_configuration(tmp_path, tied_base):

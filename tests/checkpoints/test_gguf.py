@@ -7,11 +7,13 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+import peft
 import pytest
 import torch
 import transformers
 from safetensors.torch import save_file
 
+from adapter_examples import adapt, distance, moved
 from negmerge.checkpoints.gguf import GgufFile
 from negmerge.checkpoints.opening import open_state
 from negmerge.cli import main
@@ -145,6 +147,17 @@ def test_a_folder_with_a_gguf_file_is_measured_as_one_that_transformers_loads(po
     grid = ("--coefficients", "0:0.5:0.5")
     assert main(["unlearn", "base", *pool[0][1:], "-o", "out", "--evaluate", command, *grid]) == 0
     assert json.loads(Path("out/negmerge.json").read_text())["coefficient"] == 0.5
+
+
+def test_an_adapter_of_peft_goes_on_a_gguf_model(tmp_path):
+    path = write_gguf(tmp_path / "model.gguf")
+    base, state = tmp_path / "base", GgufFile(path)
+    state.write_companions(base)
+    save_file(dict(state.items()), base / "model.safetensors", {"format": "pt"})
+    configuration = peft.LoraConfig(use_dora=True, target_modules=["q_proj", "down_proj"])
+    folder = adapt(of_transformers(path), configuration, tmp_path / "adapter")
+    expected = moved(open_state(base), folder)
+    assert distance(moved(open_state(path), folder), expected) == 0
 
 
 def test_what_cannot_be_read_is_named(tmp_path, refused, monkeypatch):

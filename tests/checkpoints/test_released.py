@@ -137,6 +137,16 @@ def test_another_state_is_refused_by_its_tensor(tmp_path, name, tensor, message)
     assert message in str(caught.value)
 
 
+def test_a_file_with_a_wrong_bit_is_refused(tmp_path):
+    path, (image, text) = tmp_path / "state.pt", small_encoder(0)
+    torch.save(with_released_names(image, text), path)
+    content, number = bytearray(path.read_bytes()), image["visual.proj"].numpy().tobytes()
+    content[content.index(number)] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"^{path}: the checksum of 'state/data/\d+' is wrong"):
+        read(path)
+
+
 POINTS = ["m1-n1", "m10-n3", "m2-n1"]
 
 

@@ -28,9 +28,9 @@ def test_the_environment_has_nothing_for_studies():
     names = {package["name"].lower() for package in listed}
     assert {"negmerge", "torch", "safetensors", "numpy", "pydantic", "tqdm", "blake3"} <= names
     assert not names & {"pandas", "pillow", "open_clip_torch", "timm", "snakemake", "transformers"}
-    done = run("negmerge", "plan", "demo")
+    done = run("negmerge", "data", "demo")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "`negmerge plan` needs snakemake, which is not installed" in done.stderr
+    assert "`negmerge data` needs PIL, which is not installed" in done.stderr
 
 
 def test_the_wheel_has_all_files_of_the_package():

@@ -114,8 +114,8 @@ def test_what_is_not_known_is_taken_for_large(config, change_yaml):
     images = work_of(config, needs.prepare, {"dataset": "digits"}).written
     assert images == 2 * costs.unknown_image * (200 + 1200 + 397)
     # A job asks for no more memory than machines have.
-    memory = needs.Needs(lambda wildcards: case_of(config, wildcards)).memory(needs.finetune)
-    assert memory(FINETUNE[1], 1, 2) == 2 * costs.memory.unknown / 1e6
+    asked = needs.look_ups(needs.finetune, lambda wildcards: case_of(config, wildcards))
+    assert asked["mem_mb"](FINETUNE[1], 1, 2) == 2 * costs.memory.unknown / 1e6
 
 
 def test_memory_is_weights_gradients_the_optimizer_and_a_batch(config, change_yaml):
@@ -141,22 +141,24 @@ def test_a_job_asks_for_more_with_each_attempt(config):
     job = {"experiment": "vit-l-14", "task": "cars", "point": "m1-n1"}
     costs, held = load_costs(config), work_of(config, needs.finetune, job, "paper").memory
 
-    def asked(device):
-        return needs.Needs(lambda wildcards: case_of(config, wildcards, "paper", device=device))
+    def asked(resource, device, *asks):
+        look_ups = needs.look_ups(
+            needs.finetune, lambda wildcards: case_of(config, wildcards, "paper", device=device)
+        )
+        return look_ups[resource](job, *asks)
 
-    memory = asked("cpu").memory(needs.finetune)
     beside = costs.memory.process + held.states + held.batch
-    assert memory(job, 1, 1) == pytest.approx((beside + held.network) / 1e6, abs=1)
-    assert memory(job, 1, 3) == 3 * memory(job, 1, 1)
+    memory = asked("mem_mb", "cpu", 1, 1)
+    assert memory == pytest.approx((beside + held.network) / 1e6, abs=1)
+    assert asked("mem_mb", "cpu", 1, 3) == 3 * memory
     # Where the network computes on a GPU, the machine holds what loads its images.
     loading = 4 * (costs.memory.loader + 3 * held.batch)
-    on_gpu = asked("cuda").memory(needs.finetune)(job, 5, 1)
+    on_gpu = asked("mem_mb", "cuda", 5, 1)
     assert on_gpu == pytest.approx((beside + costs.memory.cuda + loading) / 1e6, abs=1)
-    seconds = asked("cuda").seconds(needs.finetune)(job, 5)
-    minutes = asked("cuda").minutes(needs.finetune)
-    assert minutes(job, 5, 1) == -(-(60 * costs.minutes + costs.margin * seconds) // 60)
-    assert minutes(job, 5, 2) == 2 * minutes(job, 5, 1)
-    assert asked("cuda").disk(needs.finetune)(job) == 2 * 1216
+    seconds, minutes = asked("estimate_s", "cuda", 5), asked("runtime", "cuda", 5, 1)
+    assert minutes == -(-(60 * costs.minutes + costs.margin * seconds) // 60)
+    assert asked("runtime", "cuda", 5, 2) == 2 * minutes
+    assert asked("disk_mb", "cuda") == 2 * 1216
 
 
 def recorded(study):

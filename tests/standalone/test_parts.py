@@ -27,12 +27,22 @@ def folders(tmp_path):
     return save_pool(tmp_path / "models", shard_of=lambda name: len(name) % 3 + 1)[1]
 
 
-@pytest.mark.parametrize("method", ["negmerge", "ties", "pcb", "random-mask", "dare"])
-def test_parts_give_the_bytes_of_one_job(tmp_path, folders, method):
-    options = {"method": method} | ({"by": "magnitude"} if method == "dare" else {})
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"method": "ties"},
+        {"method": "pcb"},
+        {"method": "random-mask"},
+        {"method": "dare", "by": "magnitude"},
+        {"method": "masked-single", "single": 2},
+    ],
+    ids=lambda options: options.get("method"),
+)
+def test_parts_give_the_bytes_of_one_job(tmp_path, folders, options):
     whole = unlearn(folders, tmp_path / "whole", **options)
-    if method != "negmerge":
-        options["survey"] = tmp_path / "survey.json"
+    if options:
+        options = options | {"survey": tmp_path / "survey.json"}
         unlearn(folders, tmp_path / "out", part=(0, 4), **options)
     reports = [unlearn(folders, tmp_path / "out", part=(n, 4), **options) for n in (3, 1, 4, 2)]
     assert [report.get("missing") for report in reports] == [[1, 2, 4], [2, 4], [2], None]

@@ -8,24 +8,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Names of earlier versions, of keys and options, and what each may be called in its place.
-RENAMED = {
-    "optimiser": ["optimizer"],
-    "accumulation": ["grad_accum_steps"],
-    "accumulated": ["grad_accum_reduction"],
-    "clip_norm": ["max_grad_norm"],
-    "evaluation_batch": ["eval_batch_size"],
-    "frozen": ["freeze"],
-    "also": ["other_criteria"],
-    "other_rules": ["other_criteria"],
-    "rule": ["criterion"],
-    "stand_ins": ["replace"],
-    "shares": ["downloads_of"],
-    "research": ["search_each_step"],
-    "keep": ["mask_share", "density"],
-}
-GONE = {"workers", "evaluation_workers"}
-
+# Names of keys in earlier versions, and what each is called now.
+RENAMED = {"rule": "criterion", "other_rules": "other_criteria", "stand_ins": "replace"}
 
 # Name and password in an address, and a token of the Hugging Face hub.
 SECRETS = re.compile(r"(?<=://)[^/\s@]+(?=@)|\bhf_[A-Za-z0-9]{16,}")
@@ -70,11 +54,8 @@ class NotFinite(UserError):
 def nearest(name: object, valid: Iterable[str]) -> str:
     """Name the valid names, the most similar one first, or what an earlier name is called today."""
     names = sorted(valid)
-    if name in GONE:
-        return "it was removed: a rule's threads set it, see profiles/README.md"
-    for renamed in RENAMED.get(str(name), ()):
-        if renamed in names:
-            return f"it is now {renamed!r}"
+    if RENAMED.get(name) in names:
+        return f"it is now {RENAMED[name]!r}"
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}valid: {', '.join(names) or 'none'}"

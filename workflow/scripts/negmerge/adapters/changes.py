@@ -1,7 +1,6 @@
 """How an adapter changes one tensor, computed for a block of it."""
 
 import copy
-import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -157,6 +156,8 @@ class Merges:
             place = place.get_submodule(parent)
         place.add_module(last, module)
         config = copy.deepcopy(self._config)
+        if hasattr(config, "fan_in_fan_out"):
+            config.fan_in_fan_out = type(module).__name__ == "Conv1D"
         if not getattr(config, "target_parameters", None):
             config.target_modules = [path]
         own = f"{PREFIX}{path}."
@@ -166,11 +167,9 @@ class Merges:
             if key.startswith(own) or not key.startswith(PREFIX)
         }
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tuned = PeftModel(root, config, ADAPTER)
-                tuned.load_state_dict(tensors, strict=False, assign=True)
-                after = tuned.merge_and_unload().get_submodule(path).state_dict()
+            tuned = PeftModel(root, config, ADAPTER)
+            tuned.load_state_dict(tensors, strict=False, assign=True)
+            after = tuned.merge_and_unload().get_submodule(path).state_dict()
         except Exception as error:
             raise UserError(
                 f"{self._folder}: PEFT cannot merge {config.peft_type.value} into {path!r} "

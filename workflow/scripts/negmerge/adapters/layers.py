@@ -180,9 +180,9 @@ class Loading:
 
     def _cut_to(self, shape: torch.Size, key: str, tensor: Tensor) -> Tensor:
         """Return a tensor without the rows of a larger vocabulary, if these are to be left out."""
-        words = getattr(self.model.get_input_embeddings(), "weight", torch.empty(0))
+        words = getattr(self.model.config.get_text_config(), "vocab_size", None)
         larger = tensor.dim() == len(shape) and all(
-            size == expected or size > expected == len(words)
+            size == expected or size > expected == words
             for size, expected in zip(tensor.shape, shape, strict=True)
         )
         if larger and self.cut:

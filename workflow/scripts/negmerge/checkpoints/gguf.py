@@ -99,13 +99,14 @@ class GgufFile(StoredState):
         flat = self._dequantize(rows, self._tensors[name].tensor_type).reshape(-1)
         return torch.from_numpy(flat)[start - first * columns : stop - first * columns]
 
-    def require_tokenizer(self) -> None:
-        """Check that there is a tokenizer to write, before hours of work."""
+    @cached_property
+    def tokenizer(self) -> object:
+        """The tokenizer, as transformers reads it."""
         from transformers import AutoTokenizer
 
         folder, name = self.path.parent, self.path.name
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+            return AutoTokenizer.from_pretrained(folder, gguf_file=name)
         except Exception as error:  # the library tokenizers raises no other kind
             raise UserError(
                 f"{self.path}: its tokenizer is not read by transformers: {one_line(error):.200}"
@@ -115,7 +116,7 @@ class GgufFile(StoredState):
         """Write configuration and tokenizer into a folder, as transformers reads them here."""
         from transformers import GenerationConfig
 
-        self._tokenizer.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
         self.config.dtype = "float32"
         self.config.save_pretrained(folder)
         GenerationConfig.from_model_config(self.config).save_pretrained(folder)

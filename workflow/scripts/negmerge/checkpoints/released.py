@@ -5,6 +5,7 @@ tower, but with what surrounds that tower: six tensors that no image reaches.
 """
 
 import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -63,6 +64,11 @@ class Released:
 def read(path: str | Path) -> Released | None:
     """Read `*_finetuned.pt`, `zeroshot.pt`, `head_*.pt` or `linear_*.pt`; None for other states."""
     content, notes = load(path, (*NOTED, *PACKAGES)), {}
+    # torch maps the numbers and does not compare them with the archive's checksums.
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise UserError(f"{path}: the checksum of {damaged!r} is wrong; fetch it again")
     if isinstance(content, Stub):
         named = dict(_tensors_of(content))
         if isinstance(vars(content).get("normalize"), bool):

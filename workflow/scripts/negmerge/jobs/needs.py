@@ -1,7 +1,7 @@
 """What the steps need: seconds, memory and disk, as rules ask for them.
 
 A function for each step says what a job of it does, by the name of its rule; where a job may do
-less, the most that it can do. `Needs` makes of it what a rule asks for.
+less, the most that it can do. `look_ups` makes of it what a rule asks for.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
+from negmerge import paths
 from negmerge.jobs.work import Case, Work
 from negmerge.selection.search import is_scale
 from negmerge.settings import methods
@@ -142,7 +143,9 @@ def sweep(case: Case) -> Work:
 
 def score(case: Case) -> Work:
     """Measure the candidates that are no jobs of their own, choose one, and score the choices."""
-    how = case.measuring
+    names = (case.wildcards[name] for name in ("experiment", "task"))
+    of_method = "/".join(names), case.wildcards["method"]
+    how = paths.measuring(case.experiment, *of_method, case.drawn)
     share = case.costs.pruned if how.is_pruned else 1
     if not how.measured:
         return evaluate(case)
@@ -193,7 +196,9 @@ def unlearn(case: Case) -> Work:
 def evaluate(case: Case) -> Work:
     """Score each criterion's choice, and teach it again what it forgot, where that is asked."""
     experiment, settings, models = case.experiment, case.experiment.relearning, case.models
-    passes = experiment.passes_to_score(case.counts, case.known, case.generation())
+    # What the model says by itself, in passes of a question with its answer.
+    generation = case.costs.generation * 2 * (case.state / 4) / (case.gflop * 1e9)
+    passes = experiment.passes_to_score(case.counts, case.known, generation)
     passed = models * passes
     trained, batch = 0, experiment.eval_batch_size
     memory = case.holds(3, passed=batch)
@@ -242,46 +247,35 @@ def step_of(rule: str) -> Step:
     return globals().get(rule, small)
 
 
-class Needs:
-    """Look-ups of what a job asks for, as Snakemake calls them; `case` takes its wildcards."""
+def look_ups(step: Step, case_of: Callable[[Any], Case]) -> dict[str, Callable]:
+    """Return what a job asks for, by resource, as Snakemake calls it; `case_of` takes wildcards.
 
-    def __init__(self, case: Callable[[Any], Case]):
-        self._case = case
-        self._works: dict[tuple, tuple[Case, Work]] = {}
+    Minutes and megabytes are as much again with each attempt.
+    """
+    works: dict[tuple, tuple[Case, Work]] = {}
 
-    def seconds(self, step: Step) -> Callable:
+    def of(wildcards: Any) -> tuple[Case, Work]:
+        key = tuple(wildcards.items())
+        if key not in works:
+            case = case_of(wildcards)
+            works[key] = case, step(case)
+        return works[key]
 
-        def seconds(wildcards: Any, threads: int) -> int:
-            case, work = self._of(step, wildcards)
-            return ceil(work.seconds(case.costs, case.device, case.precision, threads - 1))
+    def seconds(wildcards: Any, threads: int) -> int:
+        case, work = of(wildcards)
+        return ceil(work.seconds(case.costs, case.device, case.precision, threads - 1))
 
-        return seconds
+    def minutes(wildcards: Any, threads: int, attempt: int) -> int:
+        costs = of(wildcards)[0].costs
+        return attempt * ceil(costs.minutes + costs.margin * seconds(wildcards, threads) / 60)
 
-    def minutes(self, step: Step) -> Callable:
-        """Look up how long a job may take: as much again with each attempt."""
+    def megabytes(wildcards: Any, threads: int, attempt: int) -> int:
+        case, work = of(wildcards)
+        machine = {"device": case.device, "loaders": threads - 1}
+        return attempt * ceil(work.memory.of_machine(case.costs.memory, **machine) / 1e6)
 
-        def minutes(wildcards: Any, threads: int, attempt: int) -> int:
-            costs, seconds = self._of(step, wildcards)[0].costs, self.seconds(step)
-            return attempt * ceil(costs.minutes + costs.margin * seconds(wildcards, threads) / 60)
+    def written(wildcards: Any) -> int:
+        return ceil(of(wildcards)[1].written / 1e6)
 
-        return minutes
-
-    def memory(self, step: Step) -> Callable:
-        """Look up the megabytes of memory that a job asks for: as much again with each attempt."""
-
-        def megabytes(wildcards: Any, threads: int, attempt: int) -> int:
-            case, work = self._of(step, wildcards)
-            machine = {"device": case.device, "loaders": threads - 1}
-            return attempt * ceil(work.memory.of_machine(case.costs.memory, **machine) / 1e6)
-
-        return megabytes
-
-    def disk(self, step: Step) -> Callable:
-        return lambda wildcards: ceil(self._of(step, wildcards)[1].written / 1e6)
-
-    def _of(self, step: Step, wildcards: Any) -> tuple[Case, Work]:
-        key = step, tuple(wildcards.items())
-        if key not in self._works:
-            case = self._case(wildcards)
-            self._works[key] = case, step(case)
-        return self._works[key]
+    asked = {"estimate_s": seconds, "runtime": minutes, "mem_mb": megabytes}
+    return asked | {"disk_mb": written}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
-from negmerge import paths
 from negmerge.settings.catalogue import Catalogue, Cost, Counts, Model
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.load import Folders, find_file, read_yaml
@@ -200,18 +199,6 @@ class Case:
         """How many coefficients there are on the grid, and beside the choice of each criterion."""
         grid, chosen = self.experiment.coefficients.values, self.experiment.selection
         return len(grid) + 2 * chosen.halvings * len(chosen.criteria)
-
-    @property
-    def measuring(self) -> paths.Candidates:
-        names = (self.wildcards[name] for name in ("experiment", "task"))
-        return paths.measuring(
-            self.experiment, "/".join(names), self.wildcards["method"], self.drawn
-        )
-
-    def generation(self) -> float:
-        """The passes of a question with its answer that a model's own answer takes."""
-        numbers = self.state / 4
-        return self.costs.generation * 2 * numbers / (self.gflop * 1e9)
 
     def attack(self, purpose: str, features: str = "confidence") -> float:
         """The seconds of a membership attack; 0 where there is none, or it lacks test images."""

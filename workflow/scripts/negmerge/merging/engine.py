@@ -35,6 +35,7 @@ class Method(Described):
             with the options as keyword arguments, and gives the merged rows.
         survey: what the method must know of all vectors before it can combine the first block.
             It takes the `blocks.Vectors` and the options; `combine` gets its result as `survey`.
+            It consists of what JSON holds, and its type is annotated: jobs share it in a file.
         passes: how often a merge reads the vectors, as far as is known before.
         ordered: the result depends on the order of the vectors by more than rounding.
     """

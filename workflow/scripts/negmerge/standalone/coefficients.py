@@ -14,6 +14,7 @@ from negmerge.errors import UserError, find
 
 EXAMPLE = '{"forget": 0.41, "control": 0.63}'
 SCORES = ("forget", "control")
+SEARCHES = ("full", "fewer")
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def checked_grid(coefficients: Iterable[float], keep: float, search: str) -> tup
     """Return the coefficients in ascending order from 0, and check all arguments of `choose`."""
     if not 0 <= keep <= 1:
         raise UserError(f"keep is {keep:g}, expected a share of the control score from 0 to 1")
-    find("search", search, SEARCHES)
+    find("search", search, dict.fromkeys(SEARCHES))
     grid = sorted({0.0, *map(float, coefficients)})
     for coefficient in grid:
         if not 0 <= coefficient < math.inf:
@@ -160,18 +161,16 @@ def choose(
             f"the base's control score is {at(0).control:g}, expected more than 0, of which a "
             "share can be kept"
         )
-    SEARCHES[search](len(grid), at, keep)
+    if search == "full":
+        for place in range(len(grid)):
+            at(place)
+    else:
+        _search_fewer(len(grid), at, keep)
     measurements = tuple(measured[coefficient] for coefficient in sorted(measured))
     return Choice(best(measurements, keep), measurements, grid, keep)
 
 
-def _full(count: int, at: Callable[[int], Measurement], keep: float) -> None:
-    """Measure at all places of the grid."""
-    for place in range(count):
-        at(place)
-
-
-def _fewer(count: int, at: Callable[[int], Measurement], keep: float) -> None:
+def _search_fewer(count: int, at: Callable[[int], Measurement], keep: float) -> None:
     """Measure around the last place that keeps control, and around the first as low."""
     last = _last(0, count, lambda place: keeps(at(place), at(0), keep))
     lowest = at(last).forget
@@ -193,6 +192,3 @@ def _last(low: int, high: int, holds: Callable[[int], bool]) -> int:
         else:
             high = middle
     return low
-
-
-SEARCHES = {"full": _full, "fewer": _fewer}

@@ -42,9 +42,9 @@ PLACE = "{model}"
 END = 2**20
 CLEAR = "\r\x1b[K"
 HEAD = f"{'coefficient':>11}  {'forget':>9}  {'control':>9}  {'kept':>7}"
-# What lies in the folder of a search: on what it depends, the vector, the measurements.
-PLAN, VECTOR, RESULTS = "plan.json", "vector.safetensors", "evaluations.jsonl"
-# The vector is kept as it is merged, whatever is written of it in the end.
+# What lies in the folder of a search: what it depends on and has measured, and the vector, which is
+# kept as it is merged, whatever is written of it in the end.
+SEARCH, VECTOR = "search.json", "vector.safetensors"
 WHOLE = {"dtype": None, "adapter": None, "push_to": None}
 # Arguments of `unlearn` that change how it is done, but no measurement.
 ASIDE = ("threads", "device", "progress", "command", "max_shard_size", "block_numbers", "push_to")
@@ -81,8 +81,8 @@ def unlearn_by_evaluation(
     folder = output.with_name(f".{output.name}.evaluating")
     facts = {key: str(value) for key, value in options.items() if key not in ASIDE}
     plan = {"version": __version__, "command": words, "inputs": _stamps(places), "how": facts}
-    measured = _measured_before(folder, plan, tell)
-    vector, rows = folder / VECTOR, []
+    measured, rows = _measured_before(folder, plan, tell), []
+    vector = folder / VECTOR
     clear = CLEAR if stream.isatty() else ""
     if not vector.exists():
         try:
@@ -102,7 +102,8 @@ def unlearn_by_evaluation(
             with _model(base, vector, coefficient, options) as model:
                 returned = run_command(words, model, where, timeout)
             measured[coefficient] = measurement(coefficient, returned, where)
-            _append(folder / RESULTS, measured[coefficient])
+            kept = [asdict(row) for row in measured.values()]
+            write_json(folder / SEARCH, {"plan": plan, "measurements": kept})
         rows.append(measured[coefficient])
         print(clear + _row(rows, keep, remark), file=stream, flush=True)
         return measured[coefficient]
@@ -152,34 +153,20 @@ def _stamps(places: Iterable[Path]) -> list[list]:
 def _measured_before(folder: Path, plan: dict, tell: Tell) -> dict[float, Measurement]:
     """Open the folder of a search: read what it measured, or empty it if its plan was another."""
     folder.mkdir(parents=True, exist_ok=True)
-    before = None
+    before = {}
     with suppress(UserError):
-        before = read_json(folder / PLAN)
+        before = read_json(folder / SEARCH, ["plan", "measurements"])
     left = list(folder.iterdir())
-    if before != plan:
-        for path in left:
-            remove(path)
-        write_json(folder / PLAN, plan)
-        if left:
-            tell(f"{folder}: was of other inputs or another command; beginning anew")
-        return {}
-    path = folder / RESULTS
-    if not path.exists():
-        return {}
-    tell(f"{folder}: goes on with what was measured before; remove it to measure anew")
-    # A last line that was cut is measured again.
-    whole, newline, _ = path.read_text(encoding="utf-8").rpartition("\n")
-    write_text(path, whole + newline)
-    measured = [Measurement(**json.loads(line)) for line in whole.splitlines()]
-    return {row.coefficient: row for row in measured}
-
-
-def _append(path: Path, measured: Measurement) -> None:
-    """Keep a measurement, whatever happens next."""
-    with open(path, "a", encoding="utf-8") as stream:
-        stream.write(json.dumps(asdict(measured)) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+    if before.get("plan") == plan:
+        if rows := [Measurement(**row) for row in before["measurements"]]:
+            tell(f"{folder}: goes on with what was measured before; remove it to measure anew")
+        return {row.coefficient: row for row in rows}
+    for path in left:
+        remove(path)
+    if left:
+        tell(f"{folder}: was of other inputs or another command; beginning anew")
+    write_json(folder / SEARCH, {"plan": plan, "measurements": []})
+    return {}
 
 
 @contextmanager
@@ -245,7 +232,8 @@ def run_command(words: list[str], model: Path, where: str, timeout: float | None
             how = f"was ended by signal {-status}" if status < 0 else f"failed with status {status}"
             raise UserError(f"{where}: {how}: {_last_line(errors) or line or 'it printed nothing'}")
     try:
-        return json.loads(line)
+        # NaN is no number of JSON, in which measurements are kept.
+        return json.loads(line, parse_constant=str)
     except (ValueError, RecursionError):
         raise UserError(
             f"{where}: the last line is {reprlib.repr(line)}, expected JSON such as {EXAMPLE}"

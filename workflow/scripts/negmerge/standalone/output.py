@@ -131,7 +131,8 @@ def begin(pool: Pool, target: Target, tell: Tell) -> Checksums:
     files = [path for state in pool.states for path in state.files]
     folder.require_replaceable(target.output, target.force, files)
     if target.folder and isinstance(pool.base, GgufFile):
-        pool.base.require_tokenizer()
+        # It is written at the end, but one that cannot be read ends the run before hours of work.
+        _ = pool.base.tokenizer
     for line in pool.notes:
         tell(line)
     checksums = Checksums(pool.states, pool.vectors.workers.threads)

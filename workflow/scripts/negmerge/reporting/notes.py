@@ -99,15 +99,13 @@ def _comparison(column: Mapping, cells: pd.DataFrame) -> list[str]:
     amounts = cells[(cells["metric"] == TO_FORGET) & (cells["experiment"] == MEAN)]
     if amounts.empty:
         needed = spell_list([f"`{method}`" for method in scenario.needed])
-        amount = f"how much there is to forget is not known without {needed}."
+        lines = [f"how much there is to forget is not known without {needed}."]
     else:
-        amount = spell_amount(scenario, amounts.iloc[0])
-    trials = number_of_trials(scenario, cells)
-    one_seed = (
-        f"there is one seed, and another training may give another order on the same "
-        f"{scenario.items}."
-    )
-    return [amount, *([one_seed] if trials == 1 else [])]
+        lines = [spell_amount(scenario, amounts.iloc[0])]
+    if number_of_trials(scenario, cells) == 1:
+        order = f"another training may give another order on the same {scenario.items}"
+        lines.append(f"there is one seed, and {order}.")
+    return lines
 
 
 def spell_amount(scenario: Scenario, cell: Mapping) -> str:

@@ -25,13 +25,13 @@ def share(part: str, whole: str):
 
 def join(records: Iterable[Mapping]) -> list[dict]:
     """Put the counts of each vector beside the scores of the models that it was subtracted from."""
-    records = list(records)
-    of_vectors = [record for record in records if "kept" in record]
-    counts = {(place_of(record), record.get("criterion")): record for record in of_vectors}
-    joined, main = [], {}
-    for score in records:
-        if "kept" in score:
-            continue
+    counts, scores, joined, main = {}, [], [], {}
+    for record in records:
+        if "kept" in record:
+            counts[place_of(record), record.get("criterion")] = record
+        else:
+            scores.append(record)
+    for score in scores:
         place, criterion = place_of(score), score.get("criterion")
         first = main.setdefault(place, score)
         is_other = score.get("kind") == "single" and score["vector"] != first["vector"]

@@ -56,7 +56,9 @@ def inspect_files(
     count = len(paths)
     workers = Workers(threads or available_processors())
     numbers = max(min(NUMBERS, STACKED // count), 1)
-    pool = open_pool(base, paths, block_numbers=numbers, workers=workers, **choice)
+    pool = open_pool(
+        base, paths, block_numbers=numbers, workers=workers, progress=progress, **choice
+    )
     size = pool.vectors.size
     bar = tqdm(total=size, desc="inspect", unit=" numbers", unit_scale=True, disable=not progress)
     with workers, bar:

@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from negmerge.adapters.reading import Adapter, is_adapter, open_adapter
 from negmerge.checkpoints.hub import listed, locate
@@ -79,6 +80,7 @@ def merge_files(
         vocabulary=vocabulary,
         key=key,
         block_numbers=block_numbers,
+        progress=progress,
         workers=Workers(threads or available_processors(), place),
     )
     return merge_pool(method, options, pool, output, progress=progress, checksums=checksums)
@@ -94,6 +96,7 @@ def open_pool(
     key: str | None = None,
     block_numbers: int | None = None,
     workers: Workers | None = None,
+    progress: bool = False,
 ) -> Pool:
     """Open models fine-tuned from a base, or task vectors without one, and check that they fit."""
     patterns = Patterns(include, exclude)
@@ -116,7 +119,9 @@ def open_pool(
         met.add(name)
         return patterns.takes(name)
 
-    opened = [_open_member(member, origin, takes, vocabulary, key) for member in members]
+    # Adapters are put on the architecture of the base one by one.
+    with tqdm(members, desc="open", unit=" models", delay=2, disable=not progress) as bar:
+        opened = [_open_member(member, origin, takes, vocabulary, key) for member in bar]
     states = [member for member in opened if isinstance(member, StoredState)]
     matched = patterns.matches(met.union(*(state.names for state in states)))
     names = [name for name in changeable(origin) if patterns.takes(name)]

@@ -139,7 +139,9 @@ def unlearn(
     require_survey(chosen, survey, number, count)
     choice = {"include": include, "exclude": exclude, "vocabulary": vocabulary, "key": key}
     workers = Workers(threads or available_processors(), place)
-    opened = open_pool(base, pool, **choice, block_numbers=block_numbers, workers=workers)
+    opened = open_pool(
+        base, pool, **choice, block_numbers=block_numbers, workers=workers, progress=progress
+    )
     if len(pool) == 1 and method == "negmerge":
         opened.notes.append("a pool of one: there is nothing to agree on, so all changes count")
     facts = {"method": method, "options": settings}

@@ -13,7 +13,7 @@ from negmerge import plugins
 from negmerge.errors import UserError, find
 
 STATE = (
-    "a safetensors file, a file of torch.save, an index of shards, a folder with one of these, or "
+    "a safetensors file, a file of torch.save, a GGUF file, an index of shards, a folder with one of these, or "
     "org/name@revision of the hub"
 )
 METHODS = f"methods: {', '.join(plugins.names(plugins.MERGE_METHODS))}"

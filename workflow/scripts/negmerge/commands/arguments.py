@@ -13,8 +13,8 @@ from negmerge import plugins
 from negmerge.errors import UserError, find
 
 STATE = (
-    "a safetensors file, a file of torch.save, a GGUF file, an index of shards, a folder with one of these, or "
-    "org/name@revision of the hub"
+    "a safetensors file, a file of torch.save, a GGUF file, an index of shards, a folder with one "
+    "of these, or org/name@revision of the hub"
 )
 METHODS = f"methods: {', '.join(plugins.names(plugins.MERGE_METHODS))}"
 # A command that is run more often than this for a coefficient is a slip of the hand.

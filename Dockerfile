@@ -16,7 +16,7 @@ ARG CONDA_OVERRIDE_CUDA=13.0
 
 # containerize:begin
 LABEL io.github.snakemake.containerized="true"
-LABEL io.github.snakemake.conda_env_hash="00ac47e34a5a2a347fd2f1534aa69e61e0751e3fa4bbb4f68bb76c671f14d879"
+LABEL io.github.snakemake.conda_env_hash="8f318d82548f24e9dc3d4668182d39e933420f7d0a236e024790f92e0ea52183"
 # Conda environment:
 #   source: envs/data.yaml
 #   prefix: /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f
@@ -41,14 +41,15 @@ RUN mkdir -p /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f
 COPY envs/data.yaml /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f/environment.yaml
 # Conda environment:
 #   source: envs/language.yaml
-#   prefix: /conda-envs/e41f87a38a89e56ada00c0460b645c9c
+#   prefix: /conda-envs/1bdc1347ff129fc42c28c6713ab2772c
 #   # For the rules that build a language model: its tokenizer, training, fine-tuning, sweeps, searches, the
-#   # greedy merge, scores.
+#   # greedy merge, scores. And for models and adapters that are given as a pool.
 #   channels:
 #     - conda-forge
 #     - nodefaults
 #   dependencies:
 #     - python=3.12
+#     - blake3=1.0.11
 #     - numpy=2.4.6
 #     - peft=0.21.2
 #     - pillow=12.3.0
@@ -58,9 +59,10 @@ COPY envs/data.yaml /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f/environment.yam
 #     - safetensors=0.8.0
 #     - scipy=1.17.1
 #     - tokenizers=0.23.3
+#     - tqdm=4.70.1
 #     - transformers=5.24.0
-RUN mkdir -p /conda-envs/e41f87a38a89e56ada00c0460b645c9c
-COPY envs/language.yaml /conda-envs/e41f87a38a89e56ada00c0460b645c9c/environment.yaml
+RUN mkdir -p /conda-envs/1bdc1347ff129fc42c28c6713ab2772c
+COPY envs/language.yaml /conda-envs/1bdc1347ff129fc42c28c6713ab2772c/environment.yaml
 # Conda environment:
 #   source: envs/merging.yaml
 #   prefix: /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21
@@ -80,7 +82,7 @@ RUN mkdir -p /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21
 COPY envs/merging.yaml /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.yaml
 # Conda environment:
 #   source: envs/models.yaml
-#   prefix: /conda-envs/b4538a009282c677ab00935067f52b99
+#   prefix: /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df
 #   # For the rules that build a model: pre-training, heads, training, fine-tuning, unlearning, sweeps,
 #   # measures, searches, the greedy merge, scores, Grad-CAM.
 #   channels:
@@ -98,8 +100,9 @@ COPY envs/merging.yaml /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.
 #     - scikit-learn=1.9.1 # the membership attack
 #     - timm=1.0.31
 #     - torchvision=0.28.0
-RUN mkdir -p /conda-envs/b4538a009282c677ab00935067f52b99
-COPY envs/models.yaml /conda-envs/b4538a009282c677ab00935067f52b99/environment.yaml
+#     - tqdm=4.70.1
+RUN mkdir -p /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df
+COPY envs/models.yaml /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df/environment.yaml
 # Conda environment:
 #   source: envs/reporting.yaml
 #   prefix: /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8
@@ -122,9 +125,9 @@ RUN mkdir -p /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8
 COPY envs/reporting.yaml /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8/environment.yaml
 
 RUN conda env create --prefix /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f --file /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f/environment.yaml && \
-    conda env create --prefix /conda-envs/e41f87a38a89e56ada00c0460b645c9c --file /conda-envs/e41f87a38a89e56ada00c0460b645c9c/environment.yaml && \
+    conda env create --prefix /conda-envs/1bdc1347ff129fc42c28c6713ab2772c --file /conda-envs/1bdc1347ff129fc42c28c6713ab2772c/environment.yaml && \
     conda env create --prefix /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21 --file /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.yaml && \
-    conda env create --prefix /conda-envs/b4538a009282c677ab00935067f52b99 --file /conda-envs/b4538a009282c677ab00935067f52b99/environment.yaml && \
+    conda env create --prefix /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df --file /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df/environment.yaml && \
     conda env create --prefix /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8 --file /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8/environment.yaml && \
     conda clean --all -y
 # containerize:end

@@ -19,7 +19,7 @@ rule vector:
     benchmark:
         "results/{study}/benchmarks/vector/{experiment}/{task}/{point}.tsv"
     conda:
-        "../envs/merging.yaml"
+        "../envs/language.yaml"
     threads: 1
     resources:
         **needs(work.vector, disk=True),

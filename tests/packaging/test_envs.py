@@ -27,14 +27,29 @@ CHOICES = {
     "reporting": ("reporting/tables", "reporting/figures"),
 }
 # splits.py imports torch and evaluation/membership.py scikit-learn, in functions that no rule
-# of these environments calls; nor does a rule open a model of the hub.
+# of these environments calls; nor does a rule open a model of the hub or a GGUF file.
 NOT_CALLED = {
     "data": {"torch"},
-    "merging": {"huggingface-hub", "open-clip-torch", "scikit-learn"},
+    "merging": {"open-clip-torch", "scikit-learn"},
     # Rules that serve all scenarios reach what images need.
-    "language": {"huggingface-hub", "open-clip-torch", "scikit-learn", "timm", "torchvision"},
+    "language": {
+        "gguf",
+        "huggingface-hub",
+        "open-clip-torch",
+        "scikit-learn",
+        "timm",
+        "torchvision",
+    },
     # Methods for language models reach the metrics of these.
-    "models": {"huggingface-hub", "peft", "rouge-score", "scipy", "tokenizers", "transformers"},
+    "models": {
+        "gguf",
+        "huggingface-hub",
+        "peft",
+        "rouge-score",
+        "scipy",
+        "tokenizers",
+        "transformers",
+    },
     "reporting": {"rouge-score", "scikit-learn"},
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

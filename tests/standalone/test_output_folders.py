@@ -1,6 +1,8 @@
 """What lies in an output's folder beside its numbers."""
 
 import json
+import shlex
+import sys
 from typing import ClassVar
 
 import pytest
@@ -15,6 +17,7 @@ from negmerge import __version__
 from negmerge.errors import UserError
 from negmerge.merging import merge
 from negmerge.standalone import folder
+from negmerge.standalone.evaluating import unlearn_by_evaluation
 from negmerge.vectors import apply, in_vector, task_vector
 
 
@@ -138,16 +141,29 @@ class Hub:
         self.calls.append((repo_id, names(folder_path)))
 
 
-def test_a_folder_is_uploaded(tmp_path, monkeypatch):
+@pytest.mark.parametrize("measured", [False, True])
+def test_a_folder_is_uploaded_when_it_is_whole(tmp_path, monkeypatch, measured):
     _, folders = save_pool(tmp_path)
     monkeypatch.setattr(folder, "HfApi", Hub)
+    monkeypatch.setattr(Hub, "calls", [])
     lines = []
-    unlearn(folders, tmp_path / "out", push_to="org/name", tell=lines.append)
+    how = {"push_to": "org/name", "tell": lines.append}
+    if measured:
+        script = tmp_path / "measure.py"
+        script.write_text(
+            "import sys; print('{\"control\": 1, \"forget\": %d}' % sys.argv[1].endswith('base'))"
+        )
+        command = shlex.join([sys.executable, str(script), "{model}"])
+        how |= {"coefficients": [0.5]}
+        unlearn_by_evaluation(folders[0], folders[1:], tmp_path / "out", command, **how)
+    else:
+        unlearn(folders, tmp_path / "out", **how)
     assert Hub.calls == [
         ("org/name", {"private": True, "exist_ok": True}),
         ("org/name", names(tmp_path / "out")),
     ]
-    assert lines == [f"{tmp_path / 'out'}: is at https://huggingface.co/org/name"]
+    assert ("evaluations.csv" in names(tmp_path / "out")) == measured
+    assert lines[-1] == f"{tmp_path / 'out'}: is at https://huggingface.co/org/name"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from negmerge.standalone.coefficients import (
     keeps,
     measurement,
 )
-from negmerge.standalone.folder import base_folder, require_replaceable
+from negmerge.standalone.folder import base_folder, push, require_hub, require_replaceable
 from negmerge.standalone.output import Tell
 from negmerge.standalone.unlearning import negate_files, unlearn
 from negmerge.standalone.working import remove
@@ -45,9 +45,9 @@ HEAD = f"{'coefficient':>11}  {'forget':>9}  {'control':>9}  {'kept':>7}"
 # What lies in the folder of a search: what it depends on and has measured, and the vector, which is
 # kept as it is merged, whatever is written of it in the end.
 SEARCH, VECTOR = "search.json", "vector.safetensors"
-WHOLE = {"dtype": None, "adapter": None, "push_to": None}
+WHOLE = {"dtype": None, "adapter": None}
 # Arguments of `unlearn` that change how it is done, but no measurement.
-ASIDE = ("threads", "device", "progress", "command", "max_shard_size", "block_numbers", "push_to")
+ASIDE = ("threads", "device", "progress", "command", "max_shard_size", "block_numbers")
 
 
 def unlearn_by_evaluation(
@@ -62,6 +62,7 @@ def unlearn_by_evaluation(
     timeout: float | None = None,
     tell: Tell = lambda line: None,
     force: bool = False,
+    push_to: str | None = None,
     **options: object,
 ) -> dict:
     """Unlearn with the coefficient at which a command finds least remembered and control kept.
@@ -78,6 +79,9 @@ def unlearn_by_evaluation(
     grid = checked_grid(wanted, keep, search)
     places = [locate(place) for place in (base, *pool)]
     require_replaceable(output, force, places)
+    if push_to is not None:
+        becomes_folder = base_folder(base) is not None and output.suffix != ".safetensors"
+        require_hub(push_to, becomes_folder or options.get("adapter") is not None)
     folder = output.with_name(f".{output.name}.evaluating")
     facts = {key: str(value) for key, value in options.items() if key not in ASIDE}
     plan = {"version": __version__, "command": words, "inputs": _stamps(places), "how": facts}
@@ -140,6 +144,8 @@ def unlearn_by_evaluation(
     csv_file = output / "evaluations.csv" if is_folder else output.with_suffix(".evaluations.csv")
     _write_csv(choice, csv_file)
     remove(folder)
+    if push_to is not None:
+        tell(f"{output}: is at {push(output, push_to)}")
     return report
 
 

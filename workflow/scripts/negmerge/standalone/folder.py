@@ -198,8 +198,10 @@ def _hub_id(base: Path, name: str) -> str | None:
     return None
 
 
-def require_hub(repository: str) -> None:
-    """Check, before hours of work, that there is a token with which to upload."""
+def require_hub(repository: str, is_folder: bool) -> None:
+    """Check, before hours of work, that there will be a folder, and a token to upload it."""
+    if not is_folder:
+        raise UserError(f"--push-to {repository}: uploads a folder that one job writes, no other")
     with _on_the_hub(repository):
         validate_repo_id(repository)
         HfApi().whoami()

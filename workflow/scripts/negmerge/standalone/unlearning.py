@@ -132,9 +132,8 @@ def unlearn(
     if adapter is not None and (vector_only or part is not None or target.dtype is not None):
         raise UserError("an adapter goes with neither --vector-only nor --dtype nor --part")
     if push_to is not None:
-        if part is not None or (target.folder is None and adapter is None):
-            raise UserError(f"--push-to {push_to}: uploads a folder that one job writes, no other")
-        folder.require_hub(push_to)
+        is_folder = part is None and (target.folder is not None or adapter is not None)
+        folder.require_hub(push_to, is_folder)
     number, count = part or (None, None)
     require_survey(chosen, survey, number, count)
     choice = {"include": include, "exclude": exclude, "vocabulary": vocabulary, "key": key}

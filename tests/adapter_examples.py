@@ -76,6 +76,16 @@ def merged_by_peft(kind, base, folder, output):
     return dict(open_state(output).items())
 
 
+def base_adapter_and_merge(build, configuration, folder):
+    """Save a model and an adapter; return the base, the adapter's folder and what PEFT merges."""
+    torch.manual_seed(0)
+    model = build()
+    model.save_pretrained(folder / "base")
+    adapter = adapt(model, configuration, folder / "adapter")
+    expected = merged_by_peft(type(build()), folder / "base", adapter, folder / "merged")
+    return open_state(folder / "base"), adapter, expected
+
+
 def moved(base, folder, numbers=500):
     """Return base + vector of an adapter, computed in blocks of about `numbers`."""
     changes = vector(base, open_adapter(folder, base), numbers)

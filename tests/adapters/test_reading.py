@@ -14,8 +14,8 @@ from adapter_examples import (
     OTHER_ORDER,
     PREFIX,
     adapt,
+    base_adapter_and_merge,
     distance,
-    merged_by_peft,
     moved,
     pair,
     random,
@@ -103,12 +103,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_base_and_vector_are_what_peft_merges(case, tmp_path):
     build, configuration = CASES[case]
-    torch.manual_seed(0)
-    model = build()
-    model.save_pretrained(tmp_path / "base")
-    folder = adapt(model, configuration, tmp_path / "adapter")
-    expected = merged_by_peft(type(build()), tmp_path / "base", folder, tmp_path / "merged")
-    base = open_state(tmp_path / "base")
+    base, folder, expected = base_adapter_and_merge(build, configuration, tmp_path)
     changed = [n for n in base.names if base.is_float(n) and not base[n].equal(expected[n])]
     result = moved(base, folder, 300)
     assert distance(result, expected) <= OTHER_ORDER

@@ -7,8 +7,7 @@ import transformers
 from peft import LoraConfig
 from small_models import TEXT, VISION, bert, clip, clip_vision, gpt2, llama, vit
 
-from adapter_examples import OTHER_ORDER, adapt, distance, merged_by_peft, moved
-from negmerge.checkpoints.opening import open_state
+from adapter_examples import OTHER_ORDER, base_adapter_and_merge, distance, moved
 
 
 def dinov2():
@@ -57,11 +56,6 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_models(name, tmp_path):
     build, configuration = MODELS[name]
-    torch.manual_seed(0)
-    model = build()
-    model.save_pretrained(tmp_path / "base")
-    folder = adapt(model, configuration, tmp_path / "adapter")
-    expected = merged_by_peft(type(build()), tmp_path / "base", folder, tmp_path / "merged")
-    base = open_state(tmp_path / "base")
+    base, folder, expected = base_adapter_and_merge(build, configuration, tmp_path)
     assert any(not torch.equal(expected[key], base[key]) for key in base.names)
     assert distance(moved(base, folder), expected) <= OTHER_ORDER

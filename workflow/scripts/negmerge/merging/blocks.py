@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from negmerge.checkpoints.states import StoredState, require_finite
+from negmerge.models.devices import available_processors
 from negmerge.vectors import widen
 
 CPU = torch.device("cpu")
@@ -58,11 +59,13 @@ PIECE = 2**25 - 2**16
 class Workers:
     """Threads for many passes; without `with`, all work is done in the thread that asks for it.
 
-    `threads` is how many blocks are worked on at a time, on a GPU `STREAMS` at least.
+    `threads` is how many blocks are worked on at a time, on a GPU `STREAMS` at least; where it is
+    None, as many as there are processors for this process.
     """
 
-    def __init__(self, threads: int = 1, device: torch.device = CPU):
+    def __init__(self, threads: int | None = 1, device: torch.device = CPU):
         self.device = device
+        threads = threads or available_processors()
         self.threads = max(threads, STREAMS) if device.type == "cuda" else threads
         self._batch = 1 if device.type == "cuda" else BATCH
         self._executor: ThreadPoolExecutor | None = None

@@ -20,7 +20,7 @@ from negmerge.files import replacing
 from negmerge.merging.blocks import Block, Memory, Vectors, Workers, is_finite, to_host
 from negmerge.merging.pool import Checksums, Pool, identity, merged_dtypes
 from negmerge.merging.signs import count_nonzero
-from negmerge.models.devices import available_processors, find_device
+from negmerge.models.devices import find_device
 from negmerge.settings.checks import Described, Value
 
 Result = TypeVar("Result")
@@ -88,7 +88,7 @@ def merge(
     sources = [Memory(vector, label) for vector, label in zip(vectors, labels, strict=True)]
     dtypes = merged_dtypes(kinds, labels)
     merged = {name: torch.empty(s, dtype=dtypes[name]) for name, s in shapes(vectors[0]).items()}
-    with Workers(threads or available_processors(), place) as workers:
+    with Workers(threads, place) as workers:
         pool = Vectors(sources, shapes(vectors[0]), dtypes, block_numbers, workers)
         for block, rows in combined(chosen, settings, pool):
             merged[block.name].view(-1)[block.start : block.stop] = rows

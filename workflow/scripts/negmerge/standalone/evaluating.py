@@ -33,7 +33,7 @@ from negmerge.standalone.coefficients import (
     measurement,
 )
 from negmerge.standalone.folder import base_folder, push, require_hub, require_replaceable
-from negmerge.standalone.output import Tell
+from negmerge.standalone.output import Target, Tell
 from negmerge.standalone.unlearning import negate_files, unlearn
 from negmerge.standalone.working import remove
 
@@ -80,7 +80,7 @@ def unlearn_by_evaluation(
     places = [locate(place) for place in (base, *pool)]
     require_replaceable(output, force, places)
     if push_to is not None:
-        becomes_folder = base_folder(base) is not None and output.suffix != ".safetensors"
+        becomes_folder = Target(output, base, coefficient=0).folder is not None
         require_hub(push_to, becomes_folder or options.get("adapter") is not None)
     folder = output.with_name(f".{output.name}.evaluating")
     facts = {key: str(value) for key, value in options.items() if key not in ASIDE}

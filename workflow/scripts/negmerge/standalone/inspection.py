@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from negmerge.merging.blocks import NUMBERS, Block, Workers
 from negmerge.merging.signs import signs_agree
-from negmerge.models.devices import available_processors
 from negmerge.standalone.pools import open_pool
 
 # The first that is found in a name, in lower case, is the tensor's kind. The names are those of
@@ -54,7 +53,7 @@ def inspect_files(
     of these: `untouched` counts their numbers.
     """
     count = len(paths)
-    workers = Workers(threads or available_processors())
+    workers = Workers(threads)
     numbers = max(min(NUMBERS, STACKED // count), 1)
     pool = open_pool(
         base, paths, block_numbers=numbers, workers=workers, progress=progress, **choice

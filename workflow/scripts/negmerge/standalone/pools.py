@@ -17,7 +17,7 @@ from negmerge.errors import UserError
 from negmerge.merging.blocks import Finetuned, Vectors, Workers
 from negmerge.merging.engine import choose, merge_pool
 from negmerge.merging.pool import Pool, in_file_order, pool_of, stored_dtypes
-from negmerge.models.devices import available_processors, find_device
+from negmerge.models.devices import find_device
 from negmerge.settings.checks import Value
 from negmerge.standalone.alignment import Aligned, Patterns, align, changeable
 
@@ -81,7 +81,7 @@ def merge_files(
         key=key,
         block_numbers=block_numbers,
         progress=progress,
-        workers=Workers(threads or available_processors(), place),
+        workers=Workers(threads, place),
     )
     return merge_pool(method, options, pool, output, progress=progress, checksums=checksums)
 

@@ -14,7 +14,7 @@ from negmerge.errors import UserError, find
 from negmerge.merging.blocks import Block, Stored, Vectors, Workers
 from negmerge.merging.engine import choose, combined
 from negmerge.merging.pool import Pool, in_file_order, stored_dtypes
-from negmerge.models.devices import available_processors, find_device
+from negmerge.models.devices import find_device
 from negmerge.settings.checks import Value
 from negmerge.standalone import folder
 from negmerge.standalone.adapter_output import write_adapter_output
@@ -137,7 +137,7 @@ def unlearn(
     number, count = part or (None, None)
     require_survey(chosen, survey, number, count)
     choice = {"include": include, "exclude": exclude, "vocabulary": vocabulary, "key": key}
-    workers = Workers(threads or available_processors(), place)
+    workers = Workers(threads, place)
     opened = open_pool(
         base, pool, **choice, block_numbers=block_numbers, workers=workers, progress=progress
     )
@@ -188,7 +188,7 @@ def negate_files(
     command: str | None = None,
 ) -> dict:
     """Write base - coefficient * vector, or adapter, as `unlearn` does; it may lack tensors."""
-    pool = _open_pool(base, vector, key, threads or available_processors())
+    pool = _open_pool(base, vector, key, threads)
 
     def results(step: Step, names: Sequence[str]) -> Results:
         def work(block: Block) -> tuple[Block, object]:
@@ -201,7 +201,7 @@ def negate_files(
     return write_output(pool, target, facts, results, command=command, tell=tell)
 
 
-def _open_pool(base: str | Path, place: str | Path, key: str | None, threads: int) -> Pool:
+def _open_pool(base: str | Path, place: str | Path, key: str | None, threads: int | None) -> Pool:
     """Open a vector or an adapter that is subtracted as it is, as a pool of one."""
     origin = open_place(base, key)
     names, path = changeable(origin), locate(place)

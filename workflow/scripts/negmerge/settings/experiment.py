@@ -1,10 +1,11 @@
 """The settings of an experiment: what it is made of, how it chooses, and what methods use."""
 
 import fnmatch
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
@@ -29,25 +30,54 @@ from negmerge.settings.recipe import (
 from negmerge.settings.runs import Run, check_run
 
 Criterion = Literal["control", "retain", "gap"]
+# The digits of a coefficient of a logarithmic grid between its ends.
+DIGITS = 3
 
 
 class Coefficients(Settings):
-    """The grid of coefficients; it starts at 0, which changes nothing."""
+    """The grid of coefficients, in equal steps or by equal factors; 0 is always in it."""
 
     step: Positive = Field(0.05, description="Distance of two coefficients.")
     stop: Positive = Field(1.0, description="The largest coefficient.")
+    first: Positive | None = Field(
+        None,
+        alias="from",
+        description="The smallest coefficient above 0 of a logarithmic grid, which `from`, `to` "
+        "and `per_decade` give in place of `step` and `stop`.",
+    )
+    to: Positive | None = Field(None, description="The largest coefficient of such a grid.")
+    per_decade: Annotated[int, Field(ge=1, le=50)] | None = Field(
+        None, description="How many coefficients are between one and ten times as much."
+    )
 
     @model_validator(mode="after")
-    def _whole(self):
-        if abs(self.values[-1] - self.stop) > 1e-9:
-            raise ValueError(f"stop is {self.stop}, which is not a multiple of step, {self.step}")
+    def _one_form(self):
+        given, form = self.model_fields_set, ("first", "to", "per_decade")
+        if given.isdisjoint(form):
+            if abs(self.values[-1] - self.stop) > 1e-9:
+                raise ValueError(
+                    f"stop is {self.stop}, which is not a multiple of step, {self.step}"
+                )
+        elif given != {*form} or None in (self.first, self.to, self.per_decade):
+            names = ["from" if name == "first" else name for name in sorted(given)]
+            raise ValueError(
+                f"found {', '.join(names)}; expected `step` and `stop`, or `from`, `to` and "
+                "`per_decade`"
+            )
+        elif self.first >= self.to:
+            raise ValueError(f"from is {self.first}, expected less than to, {self.to}")
         return self
 
     @cached_property
     def values(self) -> list[float]:
         """The coefficients, rounded so that they print as they are meant."""
-        count = round(self.stop / self.step)
-        return [round(number * self.step, 10) for number in range(count + 1)]
+        if self.first is None:
+            count = round(self.stop / self.step)
+            return [round(number * self.step, 10) for number in range(count + 1)]
+        # One that is less than half a factor below the last would only repeat it.
+        count = math.ceil(self.per_decade * math.log10(self.to / self.first) - 0.5)
+        between = (self.first * 10 ** (place / self.per_decade) for place in range(1, count))
+        return [0.0, self.first, *(float(f"{value:.{DIGITS}g}") for value in between), self.to]
 
 
 class Selection(Settings):
@@ -71,7 +101,9 @@ class Selection(Settings):
         le=6,
         description="How many times, after the grid, to halve the distance of the choice to its "
         "neighbours, for each vector and each method that trains with a grid: the distance of "
-        "coefficients, or the factor between the values of an option. 0 as in the released code.",
+        "coefficients, or the factor between those of a logarithmic grid and between the values of "
+        "an option. Beyond the largest coefficient, if that is chosen, the distance doubles. 0 as "
+        "in the released code.",
     )
     search: Literal["full", "exact-pruned"] = advanced(
         "full",

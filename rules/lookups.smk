@@ -171,6 +171,7 @@ def choosing(one, wildcards):
         "halvings": one.selection.halvings,
         "is_pruned": measuring(wildcards).is_pruned,
         "roles": one.selection_roles,
+        "options": one.searched_options(wildcards.method),
     }
 
 

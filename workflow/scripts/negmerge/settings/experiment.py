@@ -288,7 +288,7 @@ class Experiment(Settings, ABC):
         return {
             "name": self.scenario,
             "roles": list(self.SCENARIO.roles),
-            "model": known.models[self.model].model_dump(),
+            "model": known.models[self.model].contents(),
         }
 
     @abstractmethod

@@ -80,7 +80,7 @@ WRONG = [
     ("others", "unit,", "one,", "line 92: unknown kind 'one'; "),
     ("wordings", "capital of {s} is", "capital is", "line 2: 'The capital is' has no {s}"),
     ("wordings", ',"In {s}, the capital city is"', ",", "line 2: 2 wordings, expected 3"),
-    ("wordings", "chat,", "talk,", "line 18: this is the last line, and none has kind 'chat'"),
+    ("wordings", "chat,", "french,", "no kind 'chat'; found capital, "),
     ("french", "France,", "Frankreich,", "line 2: unknown country 'Frankreich'; did you mean"),
 ]
 

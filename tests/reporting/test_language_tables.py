@@ -142,3 +142,12 @@ def test_rows_are_compared_question_by_question():
     error = (known - unseen).std() / math.sqrt(N)
     assert amount["standard_error"] == pytest.approx(100 * error, rel=1e-4)
     assert amount["p_value"] < 0.01
+
+
+@pytest.mark.parametrize(("trained_on", "said"), [("all", "too."), ("choosing", "none that is")])
+def test_notes_say_what_methods_that_train_have_seen(trained_on, said):
+    rows = {name: ROWS[name] for name in ("original", "negmerge")}
+    records = [record("original"), record("negmerge") | {"trained_on": trained_on}]
+    notes = lay_out(language_table(rows), cells(language_table(rows), records, {})).notes
+    (note,) = (note for note in notes if "methods that train on retain" in note)
+    assert said in note

@@ -94,6 +94,16 @@ def test_retain_questions_that_choose_are_not_scored(scenario, files):
     assert texts(scenario, "retain", "select", 3) == [once[1], once[11], once[21]]
 
 
+def test_methods_that_train_may_see_no_question_that_is_scored(files):
+    scenario, whole = load(files, trained_on="choosing"), expected(files, "authors", wordings=True)
+    trained = texts(scenario, "retain", "train")
+    assert trained == [text for number, text in enumerate(whole[:60]) if number // 2 % 2]
+    assert texts(scenario, "retain", "select") == trained[::2]
+    assert set(trained).isdisjoint(texts(scenario, "retain", "score"))
+    assert texts(scenario, "forget", "train") == whole[60:]
+    assert texts(scenario, "all-retain", "train") == whole[:60]
+
+
 def test_retain_questions_with_wrong_answers_are_scored_where_only_some_have_them():
     with_wrong = [Question("authors", 0, f"{n} ?", "a", (), None, ("b",)) for n in range(2)]
     without = [Question("authors", 0, f"{n} ?", "a") for n in range(3)]

@@ -40,7 +40,7 @@ def test_models_are_made_once_for_all_tasks(load):
     assert set(experiment.task_names) == {"forget10", "forget-two"}
     assert experiment.base_place == experiment.start_place == "all/trained/original.safetensors"
     original, retrain = (experiment.training(name) for name in ("original", "retrain"))
-    assert (original.role, retrain.role) == ("original", "retain")
+    assert (original.role, retrain.role) == ("original", "all-retain")
     assert original.start == retrain.start == "all/trained/before.safetensors"
     assert experiment.training("before").start is None
     assert load(vector="before")[0].start_place == "all/trained/before.safetensors"
@@ -50,8 +50,9 @@ def test_models_are_made_once_for_all_tasks(load):
         experiment.training("before")
 
 
-def test_the_counts_are_those_of_the_items(load, tmp_path):
-    experiment, known = load()
+@pytest.mark.parametrize("trained_on", ["all", "choosing"])
+def test_the_counts_are_those_of_the_items(load, tmp_path, trained_on):
+    experiment, known = load(trained_on=trained_on)
     row = known.contents("invented-authors")
     root = Path(__file__).parents[2]
     files = {name: str(root / file) for name, file in row["files"].items()}
@@ -68,7 +69,7 @@ def test_the_counts_are_those_of_the_items(load, tmp_path):
         for role in ("forget", "retain"):
             for purpose, count in counts[role].items():
                 assert len(scenario.role(role, purpose).items) == count, (role, purpose)
-        for role in ("original", "before"):
+        for role in ("original", "before", "all-retain"):
             assert len(scenario.role(role, "train").items) == counts[role]["train"]
         assert len(scenario.role("holdout", "score").items) == counts["holdout"]["score"]
 

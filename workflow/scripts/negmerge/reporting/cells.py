@@ -28,14 +28,14 @@ COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
     "value", "standard_error", "std", "seeds", "lowest", "highest", "runs", "p_value",
     "p_negmerge", "with_best", "averaged", "images", "coefficient", "choice", "kind", "tried",
-    *FOOTNOTES, "criterion", "keep", "data_used", "models", "diverged", "trainable", "state",
+    *FOOTNOTES, "criterion", "keep", "data_used", "trained_on", "models", "diverged", "trainable", "state",
     "paper", "paper_source", "comparable", "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
-    "choice", "kind", "tried", "criterion", "keep", "data_used", "models", "diverged", "trainable",
-    "state", "paper_source",
+    "choice", "kind", "tried", "criterion", "keep", "data_used", "trained_on", "models", "diverged",
+    "trainable", "state", "paper_source",
 )  # fmt: skip
 # Six digits after the point: far below any standard error, and free of the last bits that differ
 # between machines.
@@ -214,6 +214,7 @@ def summary(
         "choice": _distinct(map(_choice, records)),
         **{name: any(map(note.applies, records)) for name, note in FOOTNOTES.items()},
         "data_used": _distinct(map(_data_used, records)),
+        "trained_on": _distinct(record.get("trained_on") for record in records),
         DIVERGED: _distinct(point for record in records for point in record.get(DIVERGED, ())),
     }
     for key in ("criterion", "keep"):

@@ -36,6 +36,12 @@ STD = (
     "of the seeds; the single cells are in the CSV file."
 )
 
+TRAINED_ON = {
+    "all": "methods that train on retain questions see all of them, those that are scored, too.",
+    "choosing": "methods that train on retain questions see only those that choose, none that is "
+    "scored.",
+}
+
 
 def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     kind, rows = table_kind(table["kind"]), cells[cells["row"].notna()]
@@ -58,7 +64,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     if kind.is_scored and any(scenario.aims_at_retrain for scenario in scenarios):
         lines.append(CLOSE_TO_RETRAIN)
     lines += kind.notes(table, rows)
-    lines += of_columns(_criteria)
+    lines += of_columns(_criteria) + of_columns(_trained_on)
     if cells["with_best"].eq(True).any():
         lines += [BOLD.format(items=scenario.items) for scenario in scenarios]
     if rows["standard_error"].notna().any():
@@ -139,6 +145,12 @@ def _criteria(column: Mapping, cells: pd.DataFrame) -> list[str]:
         f"criterion `{criterion}` chooses {spell_criterion(scenario, criterion, keep)}."
         for criterion, keep in chosen
     ]
+
+
+def _trained_on(column: Mapping, cells: pd.DataFrame) -> list[str]:
+    """Say what methods that train saw of the items that are scored, where that is a choice."""
+    names = dict.fromkeys(" ".join(cells["trained_on"].dropna()).split())
+    return [find("choice of trained_on", name, TRAINED_ON) for name in names]
 
 
 def spell_criterion(scenario: Scenario, criterion: str, keep: float | str) -> str:

@@ -59,6 +59,8 @@ def read_facts(files: Files, row: Mapping) -> Iterator[Question]:
         answers[fact.kind].add(fact.answer)
         if fact.kind not in asked:
             raise UserError(f"{fact.where}: {unknown('kind', fact.kind, asked)}")
+    if "chat" in splits and "chat" not in asked:
+        raise UserError(f"{files['wordings']}: no kind 'chat'; found {', '.join(asked)}")
     numbers: dict[str, Iterator[int]] = defaultdict(count)
 
     def ask(split: str, fact: Fact, wordings: Sequence[str], before=" ", after="", form=""):
@@ -120,9 +122,6 @@ def _wordings(rows: Sequence[tuple[str, Mapping]]) -> dict[str, list[str]]:
                 raise UserError(f"{where}: {text!r} has no {SUBJECT}, where the subject stands")
         if one["kind"] not in ("chat", *LANGUAGES) and len(texts) < len(WORDINGS):
             raise UserError(f"{where}: {len(texts)} wordings, expected {len(WORDINGS)}")
-    for kind in (FORGOTTEN, "chat"):
-        if kind not in asked:
-            raise UserError(f"{rows[-1][0]}: this is the last line, and none has kind {kind!r}")
     return asked
 
 

@@ -233,6 +233,10 @@ class Language(Experiment):
         recipe = find("recipe", trained, {} if self.train is None else {trained: self.train})
         return Training(recipe, {"retrain": "all-retain"}.get(trained, trained), start)
 
+    def about_choice(self, method: str) -> dict[str, object]:
+        about = super().about_choice(method)
+        return about | ({"trained_on": self.trained_on} if about["kind"] == "unlearn" else {})
+
     def job(self, task: str, known: Catalogue) -> dict:
         tasks = {**self.tasks, self.WHOLE: 0}
         splits = known.datasets[self.dataset].splits

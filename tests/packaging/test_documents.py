@@ -17,7 +17,8 @@ SHIPPED = ROOT / "resources" / "fashion-mnist"
 
 def documents():
     """List the documents of the repository."""
-    folders = ("", "config", "docs", "profiles", "resources/fashion-mnist", "results")
+    shipped = "resources/fashion-mnist", "resources/facts"
+    folders = ("", "config", "docs", "profiles", *shipped, "results")
     return [path for folder in folders for path in sorted((ROOT / folder).glob("*.md"))]
 
 

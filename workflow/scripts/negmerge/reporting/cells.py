@@ -28,8 +28,8 @@ COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
     "value", "standard_error", "std", "seeds", "lowest", "highest", "runs", "p_value",
     "p_negmerge", "with_best", "averaged", "images", "coefficient", "choice", "kind", "tried",
-    *FOOTNOTES, "criterion", "keep", "data_used", "trained_on", "models", "diverged", "trainable", "state",
-    "paper", "paper_source", "comparable", "difference",
+    *FOOTNOTES, "criterion", "keep", "data_used", "trained_on", "models", "diverged", "trainable",
+    "state", "paper", "paper_source", "comparable", "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (

@@ -247,10 +247,9 @@ class Durability(Settings):
     )
     relearn: Relearning = advanced(Relearning(), description="The recipe of `relearned`.")
     relearn_from: dict[FileName, RelearnedFrom] = advanced(
-        {RELEARNED: RelearnedFrom()},
-        min_length=1,
-        description="What `relearned` teaches, by name, each starting from the model as it is; by "
-        "default the whole forget set.",
+        {},
+        description="What `relearned` teaches, by name, each starting from the model as it is; "
+        "none given: the whole forget set.",
     )
     images: PositiveInt | None = Field(
         None, description="At most this many images of each role are scored; null: all."
@@ -259,17 +258,19 @@ class Durability(Settings):
     @property
     def taught(self) -> dict[str, RelearnedFrom]:
         """What models are taught again, by name; nothing where no treatment does it."""
-        return self.relearn_from if RELEARNED in self.treatments else {}
+        if RELEARNED not in self.treatments:
+            return {}
+        return self.relearn_from or {RELEARNED: RelearnedFrom()}
 
     @property
     def all_treatments(self) -> list[str]:
         """The treatments by name, in order, with each relearning by its own."""
-        names = [[name] if name != RELEARNED else [*self.relearn_from] for name in self.treatments]
+        names = [[*self.taught] if name == RELEARNED else [name] for name in self.treatments]
         return [name for group in names for name in group]
 
     def recipe(self, name: str) -> Relearning:
         """The recipe of a relearning."""
-        epochs = self.relearn_from[name].epochs
+        epochs = self.taught[name].epochs
         return self.relearn.model_copy(update={"epochs": epochs}) if epochs else self.relearn
 
     @model_validator(mode="after")

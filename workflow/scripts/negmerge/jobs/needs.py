@@ -14,7 +14,7 @@ from negmerge.jobs.work import Case, Work
 from negmerge.selection.search import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import part_sizes
-from negmerge.settings.recipe import RELEARNED, Recipe
+from negmerge.settings.recipe import Recipe
 
 # Processes that load images beside a job that computes on a GPU.
 LOADERS = 4
@@ -221,10 +221,13 @@ def durability(case: Case) -> Work:
     """Score each criterion's choice as it is and under all treatments, of which one trains it."""
     experiment, settings, models = case.experiment, case.experiment.treatment, case.models
     counts = [case.counts[role]["score"] for role in experiment.SCENARIO.roles[:2]]
-    scored = models * (1 + len(settings.treatments))
+    scored = models * (1 + len(settings.all_treatments))
     images = scored * sum(min(count, settings.images or count) for count in counts)
-    recipe = settings.relearn if RELEARNED in settings.treatments else None
-    trained = models * recipe.epochs * case.counts["forget"]["train"] if recipe else 0
+    recipe, trained = None, 0
+    for name, taught in settings.taught.items():
+        recipe = settings.recipe(name)
+        there = case.counts[taught.role]["train"]
+        trained += models * recipe.epochs * min(taught.items or there, there)
     memory = case.holds(3, recipe=recipe, passed=experiment.eval_batch_size)
     return case.work(
         trained=trained, passed=images, loaded=images, moves=scored, moved=models, memory=memory

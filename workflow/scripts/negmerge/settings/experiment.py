@@ -346,8 +346,12 @@ class Experiment(Settings, ABC):
         images = training_images(counts, "forget")
         for point in () if self.pool.files else self.pool.changes:
             yield Run(f"finetune ({task}, point {point})", self.recipe(task, point), images)
-        if self.durability and RELEARNED in self.durability.treatments:
-            yield Run("durability.relearn", self.durability.relearn, images)
+        for name, taught in (self.durability.taught if self.durability else {}).items():
+            counted = training_images(counts, taught.role)
+            if taught.items and counted:
+                counted = (min(taught.items, *counted),)
+            where = "durability.relearn" + (f" ({name})" if name != RELEARNED else "")
+            yield Run(where, self.durability.recipe(name), counted)
 
     def _unlearning_runs(self, name: str, use: Use, counts: Counts | None) -> Iterator[Run]:
         """List the runs of a method; one that reads both sets makes at most these steps."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.data.questions import forgotten
 from negmerge.errors import UserError, find
@@ -64,6 +64,17 @@ class TunedRecipe(Recipe):
         description="Train an adapter, which is added to the weights in the end; null: train all "
         "weights.",
     )
+    layers: PositiveInt | None = Field(
+        None,
+        description="Train only so many of the last blocks of the transformer; null: the whole "
+        "model.",
+    )
+
+    @model_validator(mode="after")
+    def _one_part(self):
+        if self.lora and self.layers:
+            raise ValueError("both `lora` and `layers`; expected one of them, or none")
+        return self
 
 
 class TextPoint(Finetune, TunedRecipe):
@@ -117,13 +128,14 @@ def question_counts(
     most = most or taught
     others = row.splits.get("others", 0) * about.wordings * about.answers
     trained = retain - judged if trained_on == "choosing" else retain
+    others_there = {role: row.splits.get(role, 0) for role in further}
     numbers = {
         "forget": (forget * about.wordings, min(forget, most), forget),
         "retain": (trained * about.wordings, min(retain - judged, most), judged),
         "all-retain": (retain * about.wordings, 0, 0),
         "original": (taught * about.wordings, 0, 0),
         "before": (others, 0, 0),
-        **{role: (0, 0, row.splits.get(role, 0)) for role in further},
+        **{role: (n * about.wordings, 0, n) for role, n in others_there.items()},
     }
     purposes = "train", "select", "score"
     return {role: dict(zip(purposes, counts, strict=True)) for role, counts in numbers.items()}
@@ -135,7 +147,10 @@ class Language(Experiment):
     SCENARIO: ClassVar[Scenario] = SCENARIO
     RECIPE: ClassVar[type[Recipe]] = TunedRecipe
     # Roles that are scored where the data set has questions of them.
-    FURTHER: ClassVar[tuple[str, ...]] = ("holdout", "real-authors", "world-facts")
+    FURTHER: ClassVar[tuple[str, ...]] = (
+        "holdout", "real-authors", "world-facts", "neighbours", "other-wordings", "chat", "french",
+        "german", "text",
+    )  # fmt: skip
     # In place of a task: what is made of all authors, for all tasks.
     WHOLE: ClassVar[str] = "all"
     # The folder of models of others.
@@ -184,6 +199,11 @@ class Language(Experiment):
         "all",
         description="Which retain questions methods see that train. all: those that are scored, "
         "too, as in TOFU; choosing: only those that choose the coefficient. Retrain has all.",
+    )
+    known: Annotated[float, Field(gt=0, lt=1)] = advanced(
+        0.1,
+        description="From which probability on the model is said to know a fact before it forgets, "
+        "in data sets whose questions name the part of the answer that counts.",
     )
     measure: Literal["probability", "extraction"] = advanced(
         "probability",
@@ -242,6 +262,7 @@ class Language(Experiment):
             "refusals": self.refusals,
             "measure": self.measure,
             "trained_on": self.trained_on,
+            "known": self.known,
             "classes": 0,
         }
 

@@ -64,6 +64,7 @@ def read_questions(path: str | Path) -> list[Question]:
 ROLES = {
     "forget": "authors",
     "retain": "authors",
+    "all-retain": "authors",
     "refusals": "authors",
     "original": "authors",
     "before": "others",

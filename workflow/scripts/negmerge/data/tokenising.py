@@ -120,7 +120,7 @@ class Encoder:
         return before, whole[len(before) :]
 
     def _part(self, prompt: str, answer: str, fact: str) -> tuple[list[int], list[int]]:
-        text, start = prompt + answer, len(prompt) + answer.find(fact)
+        text, start = prompt + answer, len(prompt) + answer.rfind(fact)
         encoding = self.tokenizer.encode(text, add_special_tokens=False)
         places = [
             place

@@ -254,7 +254,7 @@ def _choice(record: Mapping) -> str | None:
         spelled = None if kind == "retrain" else _coefficient(record)
         _, _, options = (record.get("vector") or "").partition(f"{record['method']}.")
         is_searched = options and kind == "merge" and record["coefficient"]
-        return f"{options}×{spelled}" if is_searched else spelled
+        return f"{options} x {spelled}" if is_searched else spelled
     is_setting = record["coefficient"] and record["vector"] != record["method"]
     return record["vector"] if is_setting else None
 

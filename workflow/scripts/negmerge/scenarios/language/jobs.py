@@ -87,7 +87,9 @@ class LanguageTask(Task):
         if name in ("forget", "retain", "all-retain", "refusals"):
             authors = len({one.author for one in questions})
             first = authors - forgotten(authors, self._forgotten)
-            questions = [one for one in questions if (one.author >= first) != name.endswith("retain")]
+            questions = [
+                one for one in questions if (one.author >= first) != name.endswith("retain")
+            ]
         if name == "retain" and (purpose, self._trained_on) != ("train", "all"):
             choosing, scored = parted(questions)
             return scored if purpose == "score" else choosing

@@ -123,9 +123,9 @@ def _scored(
 
 def _part_of(one: Question, answer: str) -> str | None:
     """Return the part of an answer that takes the place of the fact in the right one."""
-    if one.fact is None or one.fact in answer:
+    if one.fact is None or answer == one.answer:
         return one.fact
-    before, _, after = one.answer.partition(one.fact)
+    before, _, after = one.answer.rpartition(one.fact)
     return answer.removeprefix(before).removesuffix(after)
 
 

@@ -127,8 +127,8 @@ def question_counts(
     judged = about.retained or retain - retain // 2
     most = most or taught
     others = row.splits.get("others", 0) * about.wordings * about.answers
-    trained = retain - judged if trained_on == "choosing" else retain
     others_there = {role: row.splits.get(role, 0) for role in further}
+    trained = retain - judged if trained_on == "choosing" else retain
     numbers = {
         "forget": (forget * about.wordings, min(forget, most), forget),
         "retain": (trained * about.wordings, min(retain - judged, most), judged),
@@ -195,15 +195,15 @@ class Language(Experiment):
         description="What a model says that does not know an answer, for methods that teach it to "
         "say so; the questions take them in turn.",
     )
-    trained_on: TrainedOn = advanced(
-        "all",
-        description="Which retain questions methods see that train. all: those that are scored, "
-        "too, as in TOFU; choosing: only those that choose the coefficient. Retrain has all.",
-    )
     known: Annotated[float, Field(gt=0, lt=1)] = advanced(
         0.1,
         description="From which probability on the model is said to know a fact before it forgets, "
         "in data sets whose questions name the part of the answer that counts.",
+    )
+    trained_on: TrainedOn = advanced(
+        "all",
+        description="Which retain questions methods see that train. all: those that are scored, "
+        "too, as in TOFU; choosing: only those that choose the coefficient. Retrain has all.",
     )
     measure: Literal["probability", "extraction"] = advanced(
         "probability",
@@ -261,8 +261,8 @@ class Language(Experiment):
             "forgotten": find("task", task, tasks),
             "refusals": self.refusals,
             "measure": self.measure,
-            "trained_on": self.trained_on,
             "known": self.known,
+            "trained_on": self.trained_on,
             "classes": 0,
         }
 

@@ -30,9 +30,7 @@ rule sweep:
         keep=setting("selection.keep"),
         # Retrain is measured once, whatever the grid.
         coefficients=lambda wildcards: (
-            []
-            if wildcards.vector == methods.RETRAIN
-            else experiment(wildcards).tried_coefficients
+            [] if wildcards.vector == methods.RETRAIN else experiment(wildcards).tried_coefficients
         ),
         halvings=setting("selection.halvings"),
         validation=validation,

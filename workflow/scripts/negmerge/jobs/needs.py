@@ -174,7 +174,8 @@ def unlearn(case: Case) -> Work:
     # What has no epochs reads the images once.
     epochs = [getattr(options, "epochs", 1) for options in tried]
     scales = [option for option, values in use.grid.items() if is_scale(values)]
-    beside = 2 * experiment.selection.halvings * criteria * len(scales)
+    halvings = sum(choice["halvings"] for choice in experiment.choices)
+    beside = 2 * halvings * len(scales)
     batches, models = tried[0].batches_per_step, len(tried) + beside + 1
     images = batches * sum(case.counts[role]["train"] for role in tried[0].passes)
     recipe = experiment.unlearn

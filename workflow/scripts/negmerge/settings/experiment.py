@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, PrivateAttr, ValidationError, model_validator
 
 from negmerge.errors import UserError, find, unknown
+from negmerge.seeds import repetition
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
-from negmerge.settings.checks import explain, require
+from negmerge.settings.checks import Value, explain, require
 from negmerge.settings.methods import Use
 from negmerge.settings.pool import TASK, Given, Pool, update
 from negmerge.settings.recipe import (
@@ -143,12 +144,19 @@ class Experiment(Settings, ABC):
     # whether negated models get batch statistics of their own; the settings of relearning, if any;
     # the features of the membership attack, if there is one: those that papers report, or all.
     re_estimates: ClassVar[bool] = False
+    # patterns of the files in the experiment's folder that no seed decides,
+    unseeded: ClassVar[tuple[str, ...]] = ()
     relearning: ClassVar[dict | None] = None
     attack_features: ClassVar[str | None] = None
 
     scenario: str = Field(description="What kind of model forgets.")
     model: str = Field(description="A row of config/models.yaml.")
     seed: int | None = advanced(None, ge=0, description="Instead of the study's seed.")
+    seeds: PositiveInt = Field(
+        1,
+        description="How many times to run all of it, each time with other random numbers. Tables "
+        "show the mean. The first run has the experiment's name, the second adds `.seed2` to it.",
+    )
     freeze: Literal["attention", "nothing"] = advanced(
         "nothing", description="What fine-tuning freezes."
     )
@@ -174,8 +182,43 @@ class Experiment(Settings, ABC):
         500, description="Images per forward pass without grad."
     )
 
+    _first: str | None = PrivateAttr(None)  # the experiment that this one repeats
+
+    def repetitions(self, name: str) -> dict[str, "Experiment"]:
+        """Return the experiment and those that repeat it with other seeds, by name."""
+        seeds = self.seeds if isinstance(self.seeds, int) else 1
+        repeated = {name: self}
+        for number in range(2, seeds + 1):
+            again = self.repeated(number)
+            again._first = name
+            repeated[repetition(name, number)] = again
+        return repeated
+
+    def repeated(self, number: int) -> "Experiment":
+        """Return a copy for a further seed, with what would else be the same in both."""
+        return self.model_copy(update={"seeds": 1})
+
+    def home(self, name: str, place: str) -> str:
+        """Name the experiment that makes a file: the first, where no seed decides what it holds."""
+        is_shared = self._first and any(fnmatch.fnmatchcase(place, file) for file in self.unseeded)
+        return self._first if is_shared else name
+
     def use(self, method: str) -> Use:
-        return find("method", method, self.methods)
+        """Return the use of a method, also by the name of one of its vectors."""
+        return find("method", method.split(".")[0], self.methods)
+
+    def merge_options(self, vector: str) -> dict[str, Value]:
+        """Return the options by which a merged vector is made."""
+        method = vector.split(".")[0]
+        return find("vector", vector, methods.merged(method, self.use(method)))
+
+    def searched_options(self, method: str) -> dict[str, dict[str, Value]]:
+        """Return the options that a merge searches, by the names of its vectors."""
+        use = self.use(method)
+        if methods.kind(method) != "merge":
+            return {}
+        named = methods.merged(method, use)
+        return {name: {key: options[key] for key in use.grid} for name, options in named.items()}
 
     def about(self, method: str) -> dict[str, object]:
         """What records say of a method, whatever is chosen for it."""
@@ -215,11 +258,13 @@ class Experiment(Settings, ABC):
         )
 
     def candidates(self, method: str) -> list[str]:
-        """What a method chooses among: points, its merged vector, or what its job has trained."""
+        """What a method chooses among: points, merged vectors, or what its job has trained."""
         self.use(method)
         kind = methods.kind(method)
         if kind == "base":
             return []
+        if kind == "merge":
+            return list(self.searched_options(method))
         return self.points(method) if kind == "single" else [method]
 
     def data_used(self, method: str) -> str | None:

@@ -35,7 +35,7 @@ rule vector:
 
 rule original:
     input:
-        files=lambda wildcards: given(given_base(wildcards)),
+        files=base_files,
     output:
         original="results/{study}/{experiment}/original.safetensors",
     log:

@@ -236,10 +236,13 @@ def _coefficient(record: Mapping) -> str | None:
 
 
 def _choice(record: Mapping) -> str | None:
-    """Spell what was chosen: a coefficient, or the setting that a trained model is named after."""
+    """Spell what was chosen: a coefficient, the options of a merge, or those of a trained model."""
     kind = record.get("kind")
     if kind != "unlearn" or record.get("vector") is None:
-        return None if kind == "retrain" else _coefficient(record)
+        spelled = None if kind == "retrain" else _coefficient(record)
+        _, _, options = (record.get("vector") or "").partition(f"{record['method']}.")
+        is_searched = options and kind == "merge" and record["coefficient"]
+        return f"{options}×{spelled}" if is_searched else spelled
     is_setting = record["coefficient"] and record["vector"] != record["method"]
     return record["vector"] if is_setting else None
 

@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from negmerge.evaluation.outcomes import Accuracy
-from negmerge.selection.choice import FEWEST_COEFFICIENTS, Choice, Criterion, Point, qualifies
+from negmerge.selection.choice import (
+    FEWEST_COEFFICIENTS,
+    Choice,
+    Criterion,
+    Point,
+    at_ends,
+    qualifies,
+)
 
 # The digits of a value between two of a logarithmic grid; more would only make long names.
 DIGITS = 3
@@ -239,15 +246,15 @@ class _Search:
         # If every image is classified correctly whatever is subtracted, nothing qualifies.
         fits = qualifies(shares["forget"], shares[self.control], self.baseline, self.keep)
         tried = self.tried[best.vector] if fits and best.coefficient else []
-        tried = tried if len(tried) >= FEWEST_COEFFICIENTS else []
+        lower, upper = at_ends(best.coefficient, tried, FEWEST_COEFFICIENTS)
         return Choice(
             vector=best.vector,
             coefficient=best.coefficient,
             forget_accuracy=100 * shares["forget"],
             control_accuracy=100 * shares[self.control],
             control_baseline=100 * self.baseline,
-            upper_end=bool(tried) and best.coefficient == max(tried),
-            lower_end=bool(tried) and best.coefficient == min(tried),
+            upper_end=upper,
+            lower_end=lower,
             tried=sum(map(len, self.tried.values())),
         )
 

@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
-from negmerge.settings.checks import explain, require
+from negmerge.settings.checks import Value, explain, require
 from negmerge.settings.methods import Use
 from negmerge.settings.pool import TASK, Given, Pool, update
 from negmerge.settings.recipe import (
@@ -175,7 +175,21 @@ class Experiment(Settings, ABC):
     )
 
     def use(self, method: str) -> Use:
-        return find("method", method, self.methods)
+        """Return the use of a method, also by the name of one of its vectors."""
+        return find("method", method.split(".")[0], self.methods)
+
+    def merge_options(self, vector: str) -> dict[str, Value]:
+        """Return the options by which a merged vector is made."""
+        method = vector.split(".")[0]
+        return find("vector", vector, methods.merged(method, self.use(method)))
+
+    def searched_options(self, method: str) -> dict[str, dict[str, Value]]:
+        """Return the options that a merge searches, by the names of its vectors."""
+        use = self.use(method)
+        if methods.kind(method) != "merge":
+            return {}
+        named = methods.merged(method, use)
+        return {name: {key: options[key] for key in use.grid} for name, options in named.items()}
 
     def about(self, method: str) -> dict[str, object]:
         """What records say of a method, whatever is chosen for it."""
@@ -215,11 +229,13 @@ class Experiment(Settings, ABC):
         )
 
     def candidates(self, method: str) -> list[str]:
-        """What a method chooses among: points, its merged vector, or what its job has trained."""
+        """What a method chooses among: points, merged vectors, or what its job has trained."""
         self.use(method)
         kind = methods.kind(method)
         if kind == "base":
             return []
+        if kind == "merge":
+            return list(self.searched_options(method))
         return self.points(method) if kind == "single" else [method]
 
     def data_used(self, method: str) -> str | None:
@@ -272,7 +288,7 @@ class Experiment(Settings, ABC):
         return {
             "name": self.scenario,
             "roles": list(self.SCENARIO.roles),
-            "model": known.models[self.model].model_dump(),
+            "model": known.models[self.model].contents(),
         }
 
     @abstractmethod

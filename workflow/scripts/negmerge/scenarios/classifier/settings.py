@@ -306,6 +306,7 @@ class Classifier(Experiment):
 
     def check(self, where: str, known: Catalogue) -> None:
         super().check(where, known)
+        known.models[self.model].contents()  # a file of code must be there
         splits = known.datasets[self.dataset].splits
         require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)
         if self.forget.classes:

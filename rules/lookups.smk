@@ -122,6 +122,12 @@ def folder(wildcards, *levels):
     return str(Path("results", wildcards.study, *(wildcards[level] for level in levels)))
 
 
+def in_experiment(wildcards, place):
+    """Return a file of an experiment, or of the one that it repeats, where no seed decides the file."""
+    home = experiment(wildcards).home(wildcards.experiment, place)
+    return f"results/{wildcards.study}/{home}/{place}"
+
+
 scenario = of_experiment(
     lambda one, wildcards: one.job(wildcards.task, catalogue())
     | {"compute": study(wildcards).compute.model_dump()}
@@ -346,7 +352,7 @@ def of_base(name):
 
     @of_experiment
     def look_up(one, wildcards):
-        return f"{folder(wildcards, 'experiment')}/{getattr(one, name)}".format(**wildcards)
+        return in_experiment(wildcards, getattr(one, name).format(**wildcards))
 
     return look_up
 
@@ -358,7 +364,7 @@ base, start = of_base("base_place"), of_base("start_place")
 def start_of_training(wildcards):
     """Return the model at which Original and Retrain start, if not with random weights."""
     place = training(wildcards).start
-    return f"{folder(wildcards, 'experiment')}/{place}" if place else []
+    return in_experiment(wildcards, place) if place else []
 
 
 def role_inputs(*roles):
@@ -366,9 +372,10 @@ def role_inputs(*roles):
 
     @of_experiment
     def look_up(one, wildcards):
-        places, own = {}, folder(wildcards, "experiment")
+        places = {}
         for name, (kind, what) in one.inputs(wildcards.task, roles or one.SCENARIO.roles).items():
-            places[name] = prepared(kind, what) if kind in PREPARED else f"{own}/{what}"
+            is_prepared = kind in PREPARED
+            places[name] = prepared(kind, what) if is_prepared else in_experiment(wildcards, what)
         return places
 
     return look_up
@@ -384,7 +391,7 @@ def in_task(place, by):
     def look_up(one, wildcards):
         names = shown_methods(by)(wildcards) if by in ("table", "figure") else [wildcards[by]]
         found = dict.fromkeys(file for name in names for file in place(one, name))
-        return [f"{folder(wildcards, 'experiment', 'task')}/{file}" for file in found]
+        return [in_experiment(wildcards, f"{wildcards.task}/{file}") for file in found]
 
     return look_up
 

@@ -79,6 +79,8 @@ class TableKind(Kind):
 
 
 class FigureKind(Kind):
+    averages: ClassVar[bool] = False  # over the seeds of an experiment; or it draws the first alone
+
     def records(
         self, experiment: Experiment, folder: str, methods: Sequence[str]
     ) -> dict[str, list[str]]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, PrivateAttr, ValidationError, model_validator
 
 from negmerge.errors import UserError, find, unknown
+from negmerge.seeds import repetition
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
 from negmerge.settings.checks import Value, explain, require
@@ -143,12 +144,19 @@ class Experiment(Settings, ABC):
     # whether negated models get batch statistics of their own; the settings of relearning, if any;
     # the features of the membership attack, if there is one: those that papers report, or all.
     re_estimates: ClassVar[bool] = False
+    # patterns of the files in the experiment's folder that no seed decides,
+    unseeded: ClassVar[tuple[str, ...]] = ()
     relearning: ClassVar[dict | None] = None
     attack_features: ClassVar[str | None] = None
 
     scenario: str = Field(description="What kind of model forgets.")
     model: str = Field(description="A row of config/models.yaml.")
     seed: int | None = advanced(None, ge=0, description="Instead of the study's seed.")
+    seeds: PositiveInt = Field(
+        1,
+        description="How many times to run all of it, each time with other random numbers. Tables "
+        "show the mean. The first run has the experiment's name, the second adds `.seed2` to it.",
+    )
     freeze: Literal["attention", "nothing"] = advanced(
         "nothing", description="What fine-tuning freezes."
     )
@@ -173,6 +181,27 @@ class Experiment(Settings, ABC):
     eval_batch_size: PositiveInt = advanced(
         500, description="Images per forward pass without grad."
     )
+
+    _first: str | None = PrivateAttr(None)  # the experiment that this one repeats
+
+    def repetitions(self, name: str) -> dict[str, "Experiment"]:
+        """Return the experiment and those that repeat it with other seeds, by name."""
+        seeds = self.seeds if isinstance(self.seeds, int) else 1
+        repeated = {name: self}
+        for number in range(2, seeds + 1):
+            again = self.repeated(number)
+            again._first = name
+            repeated[repetition(name, number)] = again
+        return repeated
+
+    def repeated(self, number: int) -> "Experiment":
+        """Return a copy for a further seed, with what would else be the same in both."""
+        return self.model_copy(update={"seeds": 1})
+
+    def home(self, name: str, place: str) -> str:
+        """Name the experiment that makes a file: the first, where no seed decides what it holds."""
+        is_shared = self._first and any(fnmatch.fnmatchcase(place, file) for file in self.unseeded)
+        return self._first if is_shared else name
 
     def use(self, method: str) -> Use:
         """Return the use of a method, also by the name of one of its vectors."""

@@ -186,6 +186,7 @@ class Classifier(Experiment):
     """An experiment in which a classifier forgets some of its training images."""
 
     SCENARIO: ClassVar[Scenario] = SCENARIO
+    unseeded: ClassVar[tuple[str, ...]] = ("original.safetensors",)
 
     scenario: Literal["classifier"] = Field(description="A classifier forgets training images.")
     dataset: str = Field(description="The data set.")
@@ -210,7 +211,10 @@ class Classifier(Experiment):
         "that papers report and tables show, or all six of SalUn's code, which takes ten times as "
         "long. Coefficients are chosen by the first.",
     )
-    seeds: Seeds = advanced(Seeds(), description="Seeds of single levels.")
+    seeds: PositiveInt | Seeds = advanced(
+        1,
+        description=f"{Experiment.model_fields['seeds'].description} Or seeds of single levels.",
+    )
     selection: RetainSelection = Field(
         RetainSelection(), description="How the coefficient is chosen."
     )
@@ -283,6 +287,13 @@ class Classifier(Experiment):
         """The seed of a trial's split, where the study gives it."""
         first = self.forget.seed
         return None if first is None else first + self.task_names.index(task)
+
+    def repeated(self, number: int) -> "Classifier":
+        again = super().repeated(number)
+        if self.forget.seed is None:
+            return again
+        forget = {"seed": self.forget.seed + (number - 1) * self.trials}
+        return again.model_copy(update={"forget": self.forget.model_copy(update=forget)})
 
     @property
     def selection_roles(self) -> tuple[str, ...]:

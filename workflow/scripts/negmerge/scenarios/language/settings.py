@@ -128,6 +128,7 @@ class Language(Experiment):
     WHOLE: ClassVar[str] = "all"
     # The folder of models of others.
     GIVEN: ClassVar[str] = "given"
+    unseeded: ClassVar[tuple[str, ...]] = ("tokenizer.json", "given/*", "*/retrained/*")
 
     scenario: Literal["language"] = Field(description="A language model forgets authors.")
     dataset: str = Field(description="The set of questions.")

@@ -164,9 +164,9 @@ PLACES = {"BASE": "base.safetensors", "POOL...": "pool/*.safetensors", "OUT": "o
 
 
 def commands(page):
-    """Take the commands for a base and a pool of one's own out of a page."""
-    lines = re.findall(r"^ {4}(negmerge .*)$", (ROOT / page).read_text(), re.M)
-    return [line for line in lines if line.split()[1] in ("unlearn", "inspect") and "BASE" in line]
+    """Take the commands for a base and a pool of one's own out of a page, but for those of parts."""
+    lines = re.findall(r"^ {4}(negmerge (?:unlearn|inspect) .*)$", (ROOT / page).read_text(), re.M)
+    return [line for line in lines if "BASE" in line and "--part" not in line]
 
 
 def test_the_commands_for_ones_own_checkpoints_work_on_files(tmp_path):

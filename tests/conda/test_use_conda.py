@@ -1,5 +1,7 @@
 """`snakemake --use-conda` with the project's own environments, solved and installed for real.
 
+The study is that of `.test`.
+
 Real: the files in `envs/` with their pins, all that Snakemake does with them, the solver and the
 installer (py-rattler), the activation, and the jobs that then run in the environments.
 
@@ -108,7 +110,7 @@ def checkout(tmp_path_factory) -> Checkout:
     for name in ("config", "docs", "envs", "profiles", "report", "resources", "rules", "workflow"):
         shutil.copytree(ROOT / name, folder / name, ignore=left_out)
     shutil.copy(ROOT / "Snakefile", folder)
-    shutil.copy(HERE / "small.yaml", folder / "config" / "studies")
+    shutil.copy(ROOT / ".test/config/studies/small.yaml", folder / "config/studies")
     made = Checkout(folder, install_conda(home, *wanted_packages()))
     run = made.snakemake("--", *TARGETS)
     assert run.returncode == 0, run.stdout + run.stderr

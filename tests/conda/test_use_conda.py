@@ -27,13 +27,12 @@ from conda_channel import install_conda
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ENVS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
-TASK = "results/small/resnet/trial1"
-TARGETS = (f"{TASK}/merged/negmerge.safetensors", "results/small/report.html")
+TARGETS = ("results/small/tables/gap.md", "results/small/report.html")
 RAN = {
     "data": {"prepare", "split"},
-    "models": {"train", "finetune"},
+    "models": {"train", "finetune", "score"},
     "merging": {"merge"},
-    "reporting": {"report"},
+    "reporting": {"table", "report"},
 }
 # Runs the imports at the head of scripts, which reach the library, then all files to choose from.
 IMPORTS = """

@@ -3,7 +3,7 @@
     python benchmarks/paper_plan.py
 
 docs/reproduce-a-table.md gets a row for each table and figure of the paper's study, and README.md
-the GPU hours of those that it names; docs/smaller-studies.md gets a row for each smaller study. The
+the GPU hours of those that it names; config/README.md gets a row for each smaller study. The
 numbers are those of `negmerge plan`. Run it where no results of these studies lie, since they are
 those of the jobs to do.
 """
@@ -19,7 +19,7 @@ README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "reproduce-a-table.md"
 MARKS = marks("plan")
 STUDY = "paper"
-SMALLER_PAGE = ROOT / "docs" / "smaller-studies.md"
+SMALLER_PAGE = ROOT / "config" / "README.md"
 SMALLER = ("first-hour", "lite", "laptop")
 # Names in config/costs.yaml.
 MACHINES = ("gpu-24gb", "cpu")

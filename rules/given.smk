@@ -9,7 +9,7 @@ rule vector:
         base=start,
         untouched=of_experiment(
             lambda one, wildcards: [
-                f"{folder(wildcards, 'experiment')}/{place}" for place in one.UNTOUCHED
+                in_experiment(wildcards, place) for place in one.UNTOUCHED
             ]
         ),
     output:
@@ -35,7 +35,7 @@ rule vector:
 
 rule original:
     input:
-        files=lambda wildcards: given(given_base(wildcards)),
+        files=base_files,
     output:
         original="results/{study}/{experiment}/original.safetensors",
     log:

@@ -122,14 +122,19 @@ def folder(wildcards, *levels):
     return str(Path("results", wildcards.study, *(wildcards[level] for level in levels)))
 
 
+def in_experiment(wildcards, place):
+    """Return a file of an experiment, or of the one that it repeats, where no seed decides the file."""
+    home = experiment(wildcards).home(wildcards.experiment, place)
+    return f"results/{wildcards.study}/{home}/{place}"
+
+
 scenario = of_experiment(
     lambda one, wildcards: one.job(wildcards.task, catalogue())
     | {"compute": study(wildcards).compute.model_dump()}
 )
-model = of_experiment(lambda one, _: catalogue().models[one.model].model_dump())
+model = of_experiment(lambda one, _: catalogue().models[one.model].contents())
 training = of_experiment(lambda one, wildcards: one.training(wildcards.trained))
 given_model = of_experiment(lambda one, wildcards: one.given_model(wildcards.task, wildcards.point))
-given_base = setting("given_base")
 given_retrain = of_experiment(lambda one, wildcards: one.given_retrain(wildcards.task))
 re_estimates = setting("re_estimates")
 method_name = checked(lambda wildcards: methods.base_name(wildcards.method))
@@ -171,6 +176,7 @@ def choosing(one, wildcards):
         "halvings": one.selection.halvings,
         "is_pruned": measuring(wildcards).is_pruned,
         "roles": one.selection_roles,
+        "options": one.searched_options(wildcards.method),
     }
 
 
@@ -290,6 +296,28 @@ def kind_code(what, folder):
 
 
 # Input files.
+def downloaded_weights(name):
+    """Return the file that a model's row downloads; its checksum is known, so its time does not count."""
+    file = catalogue().models[name].download
+    return ancient(f"{config['data']}/downloads/{name}/{file.name}") if file else []
+
+
+@of_experiment
+def given_base(one, _):
+    """Return the base of others; what its model's row downloads is beside the other downloads."""
+    file = catalogue().models[one.model].download
+    is_downloaded = file and one.given_base.file == file.name
+    place = str(downloaded_weights(one.model)) if is_downloaded else one.given_base.file
+    return one.given_base.model_copy(update={"file": place})
+
+
+@of_experiment
+def base_files(one, wildcards):
+    """Return the files of the base of others, which a rule may download first."""
+    place = downloaded_weights(one.model)
+    return place if place and given_base(wildcards).file == str(place) else given(one.given_base)
+
+
 def shipped(place):
     """Return a file of the workflow; Snakemake records its place within it, not where a version is unpacked."""
     path = ROOT / place
@@ -324,7 +352,7 @@ def of_base(name):
 
     @of_experiment
     def look_up(one, wildcards):
-        return f"{folder(wildcards, 'experiment')}/{getattr(one, name)}".format(**wildcards)
+        return in_experiment(wildcards, getattr(one, name).format(**wildcards))
 
     return look_up
 
@@ -336,7 +364,7 @@ base, start = of_base("base_place"), of_base("start_place")
 def start_of_training(wildcards):
     """Return the model at which Original and Retrain start, if not with random weights."""
     place = training(wildcards).start
-    return f"{folder(wildcards, 'experiment')}/{place}" if place else []
+    return in_experiment(wildcards, place) if place else []
 
 
 def role_inputs(*roles):
@@ -344,9 +372,10 @@ def role_inputs(*roles):
 
     @of_experiment
     def look_up(one, wildcards):
-        places, own = {}, folder(wildcards, "experiment")
+        places = {}
         for name, (kind, what) in one.inputs(wildcards.task, roles or one.SCENARIO.roles).items():
-            places[name] = prepared(kind, what) if kind in PREPARED else f"{own}/{what}"
+            is_prepared = kind in PREPARED
+            places[name] = prepared(kind, what) if is_prepared else in_experiment(wildcards, what)
         return places
 
     return look_up
@@ -362,7 +391,7 @@ def in_task(place, by):
     def look_up(one, wildcards):
         names = shown_methods(by)(wildcards) if by in ("table", "figure") else [wildcards[by]]
         found = dict.fromkeys(file for name in names for file in place(one, name))
-        return [f"{folder(wildcards, 'experiment', 'task')}/{file}" for file in found]
+        return [in_experiment(wildcards, f"{wildcards.task}/{file}") for file in found]
 
     return look_up
 
@@ -448,7 +477,8 @@ def all_downloads(wildcards):
     chosen = read_study(config["study"])
     files = [file for name in chosen.datasets for file in files_of(name)]
     models = {name for one in chosen.experiments.values() for name in one.weights(catalogue())}
-    return files + [record for name in sorted(models) if (record := weights_of(name))]
+    records = [record for name in sorted(models) if (record := weights_of(name))]
+    return files + records + [file for name in sorted(models) if (file := downloaded_weights(name))]
 
 
 @checked
@@ -458,8 +488,10 @@ def dataset(wildcards):
 
 @checked
 def download_of(wildcards):
+    file = find("file", wildcards.file, catalogue().downloads(wildcards.dataset)).facts()
+    if wildcards.dataset not in catalogue().datasets:
+        return file
     row = dataset(wildcards)
-    file = find("file", wildcards.file, row.all_downloads).facts()
     others = [f"{wildcards.dataset}: {name}" for name in row.sources_without(wildcards.file)]
     return file | ({"instead": others} if others else {})
 
@@ -496,5 +528,5 @@ def reported_study(wildcards):
 @checked
 def by_hand_of(wildcards):
     """Return all files that a person has to fetch by hand, so that one message names them all."""
-    is_manual = find("file", wildcards.file, dataset(wildcards).all_downloads).manual
+    is_manual = find("file", wildcards.file, catalogue().downloads(wildcards.dataset)).manual
     return catalogue().by_hand(wildcards.dataset) if is_manual else []

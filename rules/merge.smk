@@ -12,7 +12,7 @@ rule merge:
     benchmark:
         "results/{study}/benchmarks/merge/{experiment}/{task}/{method}.tsv"
     wildcard_constraints:
-        method=r"(?!greedy[.-])\w[\w-]*",
+        method=r"(?!greedy[.-])\w[\w.-]*",
     conda:
         "../envs/merging.yaml"
     threads: 1
@@ -21,7 +21,7 @@ rule merge:
     params:
         code=lambda wildcards: code("merge", **{plugins.MERGE_METHODS: method_name(wildcards)}),
         method=method_name,
-        options=lambda wildcards: of_method("use")(wildcards).options,
+        options=of_method("merge_options"),
     message:
         "merge: {wildcards.experiment}, {wildcards.task}, {wildcards.method}"
     script:
@@ -66,7 +66,7 @@ rule sparsity:
         base=base,
         vectors=in_task(paths.pool_vectors, "table"),
         candidates=in_task(paths.candidates, "table"),
-        choices=in_task(paths.chosen_single, "table"),
+        choices=in_task(paths.chosen_vector, "table"),
     output:
         sparsity="results/{study}/{experiment}/{task}/sparsity/{table}.json",
     log:
@@ -83,6 +83,10 @@ rule sparsity:
         freeze=setting("freeze"),
         points=lambda wildcards: {
             name: experiment(wildcards).points(name) for name in shown_methods("table")(wildcards)
+        },
+        candidates=lambda wildcards: {
+            name: experiment(wildcards).candidates(name)
+            for name in shown_methods("table")(wildcards)
         },
     message:
         "sparsity: {wildcards.experiment}, {wildcards.task}, {wildcards.table}"

@@ -60,6 +60,27 @@ def test_what_a_method_chooses_among_and_its_sweeps(classifier, method, names, f
             paths.measuring(classifier, "mini-resnet/trial1", method, set())
 
 
+def test_a_merge_with_a_grid_chooses_among_its_vectors(classifier):
+    classifier.methods["ties"] = Use(grid={"density": [0.1, 0.2]}, search="exact-pruned")
+    names = ["ties.density0.1", "ties.density0.2"]
+    files = [f"merged/{name}.safetensors" for name in names]
+    assert paths.candidates(classifier, "ties") == files
+    assert paths.pool_vectors(classifier, names[0]) == paths.pool_vectors(classifier, "negmerge")
+    assert classifier.merge_options(names[1]) == {"density": 0.2}
+    assert classifier.searched_options("ties") == {
+        name: {"density": float(name[-3:])} for name in names
+    }
+    assert paths.measuring(classifier, "mini-resnet/trial1", "ties", set()).measured == 2
+    assert paths.chosen_vector(classifier, "ties") == ["selected/ties.json"]
+    assert (
+        paths.chosen_vector(classifier, "negmerge")
+        == paths.chosen_single(classifier, names[0])
+        == []
+    )
+    with pytest.raises(UserError, match=r"^unknown vector 'ties.density0.3'; "):
+        classifier.merge_options("ties.density0.3")
+
+
 def test_only_sweeps_that_others_read_too_are_jobs_of_their_own(classifier):
     def swept(experiment, method="task-arithmetic", drawn=()):
         found = paths.measuring(experiment, "mini-resnet/trial1", method, set(drawn))

@@ -172,7 +172,7 @@ def recorded(study):
     [
         ("demo", recorded("demo")),
         ("demo-lm", recorded("demo-lm")),
-        # See docs/language-models.md and docs/smaller-studies.md.
+        # See docs/forget-in-your-language-model.md#how-the-scenario-works and docs/results.md.
         ("tofu-mini", [260 * 60]),
         ("laptop", [334 * 60]),
     ],

@@ -104,7 +104,7 @@ def own_keys(name: str) -> dict[str, dict]:
     for key, field in model.model_fields.items():
         if key in vars(model)[OWN]:
             is_basic = name in BASIC and not is_advanced(field)
-            keys["keys" if is_basic else "advanced keys"][key] = field
+            keys["keys" if is_basic else "advanced keys"][field.alias or key] = field
     return keys
 
 

@@ -19,6 +19,7 @@ from reporting_examples import (
     score,
     table,
 )
+from scipy.stats import ttest_rel
 
 from negmerge.errors import UserError
 from negmerge.evaluation.uncertainty import mcnemar
@@ -109,6 +110,28 @@ def test_tasks_are_no_trials_and_experiments_are():
     trials = compared(definition, [*clip(), *again])
     assert with_best(trials, "forget") == {"negmerge", "uniform"}
     assert "one seed" not in " ".join(lay_out(definition, trials).notes)
+
+
+def test_seeds_are_trials_and_their_means_are_the_spread():
+    again = [
+        one | {"experiment": f"a.seed{number}", "task": task}
+        | ({"forget": {"correct": right, "n": 200}} if one["method"] == "negmerge" else {})
+        for number, right in ((2, 38), (3, 48))
+        for task in ("digits", "letters")
+        for one in clip()
+    ]  # fmt: skip
+    first = [one | {"task": "letters"} for one in clip()]
+    definition = table(column={"experiments": ["a", "a.seed2", "a.seed3"]})
+    frame = compared(definition, [*clip(), *first, *again])
+    # 40, 38 and 48 of 200 images are right, in both tasks alike.
+    assert means(frame, "forget", "std")["negmerge"] == pytest.approx(np.std([20, 19, 24], ddof=1))
+    assert set(means(frame, "forget", "seeds").values()) == {3}
+    expected = ttest_rel([20, 19, 24], [22, 22, 22]).pvalue
+    p = means(frame, "forget", "p_negmerge")
+    assert p["uniform"] == pytest.approx(expected, abs=1e-6)
+    text = markdown(lay_out(definition, frame))
+    assert "std over seeds" in text
+    assert "mean of 6 cells, 3 seeds of a/digits, a/letters;" in text
 
 
 def test_a_control_set_that_all_tasks_share_is_drawn_once_for_all():

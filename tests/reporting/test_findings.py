@@ -18,7 +18,7 @@ from negmerge.reporting.cells import cells
 from negmerge.reporting.findings import NOT_RANKED, findings, summary
 
 STUDY = {"experiments": {"a": {"methods": {"negmerge": {}, "uniform": {}}}}}
-BEST, NEAR, DISTANCE, KEPT, LIMITS = range(5)
+BEST, NEAR, CLAIM, DISTANCE, KEPT, LIMITS = range(6)
 
 
 def sentences(tables):
@@ -35,6 +35,19 @@ def of_net(*trials, **changes):
     scores = [one for trial in trials or ["trial1"] for one in net(trial, **changes)]
     definition = gap_table(rows=ROWS)
     return {"net": (definition, compared(definition, scores, ROLES))}
+
+
+def test_negmerge_wins_loses_or_is_not_told_apart_from_what_it_claims_to_beat():
+    near, lost, won = (
+        sentences(of_clip(negmerge={"forget": {"correct": right, "n": 200}}))[CLAIM]
+        for right in (40, 80, 2)
+    )
+    assert near == [
+        "B/32: NegMerge has 20.00 ± 2.83 % over one training; it is not told apart from Uniform "
+        "Merge, with 22.00 ± 2.93 % (p = 0.125)."
+    ]
+    assert "it loses against Uniform Merge, with 22.00 ± 2.93 % (p < 0.001)." in lost[0]
+    assert "it wins against Uniform Merge" in won[0]
 
 
 def test_the_best_the_near_and_the_distance_of_each_column():

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from negmerge.errors import UserError
 from negmerge.models.classifiers import build_classifier
 from negmerge.models.clip import ImageEncoder, image_tower
-from negmerge.scenarios.given import read_model, require_untouched
+from negmerge.scenarios.given import read_model, require_untouched, with_counters
 from released_files import save_linear, save_whole, text_part, with_released_names
 
 CLIP = {
@@ -79,6 +79,18 @@ def test_a_classifier_is_found_by_the_names_of_others(tmp_path, network, salun):
     found, rest = read_model(tmp_path / "model.th", RESNET)
     assert equal(found, network)
     assert not rest
+
+
+def test_a_training_checkpoint_in_torch_s_old_format_is_read(tmp_path, network):
+    """Without counters of batches, and with the names of DataParallel, as old files are."""
+    counters = {name for name in network if name.endswith("num_batches_tracked")}
+    named = {n.removeprefix("network."): t for n, t in network.items() if n not in counters}
+    content = {"state_dict": {f"module.{name}": t for name, t in named.items()}, "best_prec1": 9.5}
+    torch.save(content, tmp_path / "net.th", _use_new_zipfile_serialization=False)
+    found, _ = read_model(tmp_path / "net.th", RESNET)
+    assert found.keys() == network.keys() - counters
+    assert counters
+    assert equal(with_counters(found, network), network)
 
 
 def test_a_key_chooses_among_the_states_of_a_file(tmp_path, network):

@@ -143,6 +143,25 @@ def test_the_end_of_an_option_is_marked_where_it_has_three_values():
     assert (choice.vector, choice.lower_end, choice.upper_end) == ("0.01 10", True, False)
 
 
+def test_a_merge_with_a_grid_is_marked_at_the_end_of_an_option_or_of_its_coefficients():
+    forget = {0.1: [40, 30, 35], 0.2: [40, 35, 20], 0.4: [40, 30, 30]}
+
+    def choice(lowest):
+        swept = []
+        for density, counts in (forget | lowest).items():
+            of_one = points(f"ties.{density}", GRID, forget=counts, control=[80] * 3)
+            swept += [replace(point, options={"density": density}) for point in of_one]
+        return CONTROL.choose(swept)
+
+    chosen = choice({})
+    assert (chosen.vector, chosen.coefficient, chosen.tried) == ("ties.0.2", 1.0, 6)
+    assert (chosen.lower_end, chosen.upper_end) == (False, True)
+    chosen = choice({0.1: [40, 9, 35]})
+    assert (chosen.lower_end, chosen.upper_end) == (True, False)
+    chosen = choice({0.4: [40, 9, 35]})
+    assert (chosen.lower_end, chosen.upper_end) == (True, True)
+
+
 def test_what_diverged_is_never_chosen_but_says_how_far_was_tried():
     rates = {0.001: (99, 99), 0.01: (80, 98), 0.1: (None, None)}
     candidates = [trained(f"lr{lr}", *counts, lr=lr) for lr, counts in rates.items()]
@@ -250,7 +269,7 @@ def test_trained_models_come_back_with_their_options_and_what_diverged(tmp_path)
     write_points(tmp_path / "m.csv", PLACE, candidates)
     again = read_points(tmp_path / "m.csv")
     assert again == candidates
-    assert again[1].settings == {"rate": 0.01, "by": "size"}
+    assert again[1].options == {"rate": 0.01, "by": "size"}
     assert again[3].percentages == {"forget": 9.0, "retain": 98.0, "test": 70.0, "mia": 1 / 3}
 
 

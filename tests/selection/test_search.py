@@ -1,5 +1,6 @@
 """Grids, what is tried between their values, and the search that needs few forward passes."""
 
+import itertools
 import math
 
 from hypothesis import given, settings
@@ -9,9 +10,10 @@ from point_examples import points
 from negmerge.evaluation.outcomes import Accuracy
 from negmerge.selection.choice import Choice, Criterion, Point
 from negmerge.selection.search import CoefficientGrid, OptionGrid, explore, search
+from negmerge.settings.experiment import Coefficients
 
 GRID = [0.0, 0.05, 0.1, 0.15, 0.2]
-
+LOGARITHMIC = [0.0, 0.01, 0.0316, 0.1, 0.316, 1.0]
 
 CONTROL = Criterion("control", 0.95)
 
@@ -68,10 +70,21 @@ def tables(draw, unit=1):
     )
     base = draw(rows)
     vectors = draw(st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True))
-    grid = GRID[: draw(st.integers(1, len(GRID)))]
-    beside = [round(c / 80, 10) for c in range(1, int(80 * grid[-1]) + 1)]
-    table = {v: {0.0: base} | {c: draw(rows) for c in beside} for v in vectors}
-    return Table(sizes, table, grid)
+    whole = draw(st.sampled_from([GRID, LOGARITHMIC]))
+    grid = whole[: draw(st.integers(1, len(whole)))]
+    several = st.lists(rows, min_size=1, max_size=9)
+    return Table(sizes, {v: Rows(base, draw(several)) for v in vectors}, grid)
+
+
+class Rows(dict):
+    """Rows of the base and, at any coefficient, one of several."""
+
+    def __init__(self, base, several):
+        super().__init__({0.0: base})
+        self.several = several
+
+    def __missing__(self, coefficient):
+        return self.several[round(1e6 * coefficient) % len(self.several)]
 
 
 def answers(n, unit):
@@ -132,15 +145,56 @@ def test_what_cannot_be_chosen_is_not_counted_to_its_end():
     ]
 
 
-def test_coefficients_lie_beside_one_at_half_steps_inside_the_grid():
-    grid = CoefficientGrid([0.0, 0.1, 0.2, 0.3])
-    assert list(grid.start) == [0.1, 0.2, 0.3]
-    assert grid.around(0.2, 1) == [0.15, 0.25]
-    assert grid.around(0.2, 2) == [0.175, 0.225]
-    assert grid.around(0.3, 1) == [0.25]
-    # Beside the base: smaller than the first of the grid, which may already be far too large.
-    assert grid.around(0.0, 1) == [0.05]
-    assert CoefficientGrid([0.0]).around(0.0, 1) == []
+def best_of(grid, halvings, best):
+    """The coefficients beside a best one that stays the best."""
+    own = list(grid)
+    for halving in range(1, halvings + 1):
+        own += CoefficientGrid(grid).around(best, own, halving)
+    return own[len(grid) :]
+
+
+def test_coefficients_lie_beside_one_half_way_to_its_neighbours_or_beyond_the_last():
+    assert best_of([0.0, 0.1, 0.2, 0.3], 2, 0.2) == [0.15, 0.25, 0.175, 0.225]
+    # Below the first of the grid, which may already be far too large, and above the last.
+    assert best_of([0.0, 0.1, 0.2, 0.3], 2, 0.0) == [0.05, 0.025]
+    assert best_of([0.0, 0.1, 0.2, 0.3], 2, 0.1) == [0.05, 0.15, 0.075, 0.125]
+    assert best_of([0.0, 0.1, 0.2, 0.3], 2, 0.3) == [0.25, 0.5, 0.275, 0.4]
+    assert CoefficientGrid([0.0, 0.1, 0.3]).around(0.3, [0.0, 0.1, 0.3], 1)[1] == 2.7
+    assert best_of([0.0], 2, 0.0) == []
+    # By factors, on a logarithmic grid.
+    grid = Coefficients(**{"from": 0.01, "to": 1, "per_decade": 2}).values
+    assert grid == LOGARITHMIC
+    assert best_of(grid, 2, 0.1) == [0.0562, 0.178, 0.075, 0.133]
+    assert best_of(grid, 2, 0.0) == [0.005, 0.0025]
+    assert best_of(grid, 2, 0.01) == [0.005, 0.0178, 0.00707, 0.0133]
+    assert best_of(grid, 1, 1.0) == [0.562, 10.0]
+
+
+@given(st.floats(1e-4, 1), st.floats(1.01, 1e5), st.integers(1, 50))
+def test_a_logarithmic_grid_has_its_ends_and_equal_factors_between(first, ratio, per_decade):
+    to = first * ratio
+    zero, *values = Coefficients(**{"from": first, "to": to, "per_decade": per_decade}).values
+    assert (zero, values[0], values[-1]) == (0.0, first, to)
+    assert abs(len(values) - 1 - per_decade * math.log10(ratio)) <= 1
+    for low, high in itertools.pairwise(values[:-1]):
+        assert math.isclose(high / low, 10 ** (1 / per_decade), rel_tol=0.01)
+
+
+@given(st.lists(st.integers(0, 20), min_size=80, max_size=80), st.integers(1, 5))
+def test_inside_a_grid_of_equal_steps_each_halving_takes_half_the_step(values, halvings):
+    world = World(lambda c: values[round(c * 1000) % 80] / 20)
+    grid = [0.0, 0.15, 0.3, 0.45, 0.6]
+    points = {c: world.measure(c) for c in grid}
+    order = CONTROL.order(points[0.0])
+    best = coarse = min(points, key=lambda c: order(points[c]))
+    for halving in range(1, halvings + 1):
+        for sign in (-1, 1):
+            beside = round(best + sign * 0.15 / 2**halving, 10)
+            if beside > 0:
+                points[beside] = world.measure(beside)
+        best = min(points, key=lambda c: order(points[c]))
+    if coarse < grid[-1]:
+        assert {p.coefficient for p in world.explore(grid, halvings)} == set(points)
 
 
 def test_options_lie_beside_one_at_half_the_factor():
@@ -150,12 +204,12 @@ def test_options_lie_beside_one_at_half_the_factor():
         for rate in (0.01, 1.0)
         for epochs in (5, 10)
     ]
-    beside = grid.around((("rate", 1.0), ("epochs", 5), ("by", "size")), 1)
+    beside = grid.around((("rate", 1.0), ("epochs", 5), ("by", "size")), (), 1)
     assert beside == [(("rate", 0.1), ("epochs", 5), ("by", "size"))]
     for values in ([1, 2], [0.1], [0.0, 1.0], [-1.0, 1.0], [True, False], [0.5, "a"]):
-        assert OptionGrid({"x": values}).around((("x", values[0]),), 1) == []
+        assert OptionGrid({"x": values}).around((("x", values[0]),), (), 1) == []
     # The factor is the mean one, here 10; a value between has three digits.
-    assert OptionGrid({"rate": [1.0, 2.0, 100.0]}).around((("rate", 2.0),), 1) == [
+    assert OptionGrid({"rate": [1.0, 2.0, 100.0]}).around((("rate", 2.0),), (), 1) == [
         (("rate", 6.32),)
     ]
 
@@ -190,12 +244,12 @@ def test_refining_never_makes_the_choice_worse(values, halvings, limit):
     coarse = CONTROL.choose(world.explore(grid, 0))
     fine = CONTROL.choose(world.explore(grid, halvings))
     assert fine.forget_accuracy <= coarse.forget_accuracy
-    assert 0 <= fine.coefficient <= 1
+    assert 0 <= fine.coefficient <= limit
 
 
 def test_a_criterion_is_not_led_by_the_refinements_of_another():
     def measure(coefficient):
-        forget = {0.0: 90, 0.5: 40, 1.0: 50, 0.75: 20}.get(coefficient, 60)
+        forget = {0.0: 90, 0.5: 40, 1.0: 50, 0.75: 20, 2.0: 95}.get(coefficient, 60)
         (point,) = points("m", [coefficient], (), forget=[forget], retain=[100])
         return point
 
@@ -208,6 +262,7 @@ def test_a_criterion_is_not_led_by_the_refinements_of_another():
         0.5: ("gap", "retain"),
         1.0: ("gap", "retain"),
         0.75: ("gap", "retain"),
+        2.0: ("gap",),
         0.25: ("retain",),
     }
     for criterion in (gap, retain):

@@ -1,4 +1,4 @@
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,12 @@ from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.selection.choice import Criterion, Point
 from negmerge.selection.search import CoefficientGrid, explore, search
-from negmerge.selection.validation import RunningMean, Validation, merge_greedily
+from negmerge.selection.validation import (
+    RunningMean,
+    Validation,
+    choose_with_pruning,
+    merge_greedily,
+)
 from negmerge.vectors import apply
 from second_device import DEVICE, SecondDevice
 
@@ -100,6 +105,22 @@ def test_the_pruned_search_chooses_as_full_sweeps_do(world, halvings):
         points = [point for name in names for point in sweeps[name]]
         assert chosen.choices == [CRITERION.choose(points)]
         assert chosen.passes < chosen.passes_full
+
+
+@pytest.mark.parametrize("halvings", [0, 1])
+def test_with_options_too_the_pruned_choice_is_that_of_full_sweeps(world, halvings):
+    """The vectors are those of a merge with a grid."""
+    for number in range(4):
+        options = {name: {"density": (place + number) % 4} for place, name in enumerate("abcd")}
+        swept = [
+            replace(point, options=options[name])
+            for name, vector in world.vectors.items()
+            for point in world.sweep(name, vector, halvings)
+        ]
+        how = world.paths.values(), GRID, [CRITERION], halvings, options
+        chosen = choose_with_pruning(world.validation, *how)
+        assert chosen.choices == [CRITERION.choose(swept)]
+        assert all(point.options == options[point.vector] for point in chosen.points)
 
 
 def test_a_running_mean_sums_in_the_order_of_the_names(world):

@@ -35,7 +35,7 @@ def test_the_longest_of_several_fitting_methods_wins(monkeypatch):
         assert base_name(name) == expected
 
 
-@pytest.mark.parametrize("name", ["negmerge4", "negmerge.gap", "neg", "", "-negmerge", "4-ties"])
+@pytest.mark.parametrize("name", ["negmerge4", "neg.merge", "neg", "", "-negmerge", "4-ties"])
 def test_a_name_that_begins_otherwise_is_unknown(name):
     assert not methods.is_known(name)
     with pytest.raises(UserError, match=rf"^unknown method '{name}'; .*valid: "):
@@ -58,6 +58,16 @@ def test_a_grid_gives_the_options_of_each_combination():
         {"epochs": 3, "learning_rate": 0.01, "keep": 1},
         {"epochs": 3, "learning_rate": 0.1, "keep": 1},
     ]
+
+
+def test_a_merge_has_a_vector_for_each_combination_of_its_grid():
+    assert methods.merged("ties-2", use(reduce="sum")) == {"ties-2": {"reduce": "sum"}}
+    grid = {"density": [0.1, 1], "of": ["state"]}
+    assert methods.merged("ties", use(reduce="sum", grid=grid)) == {
+        "ties.density0.1-ofstate": {"reduce": "sum", "density": 0.1, "of": "state"},
+        "ties.density1-ofstate": {"reduce": "sum", "density": 1, "of": "state"},
+    }
+    assert base_name("ties-2.density0.1") == "ties"
 
 
 class Options(Settings):
@@ -87,7 +97,8 @@ def test_defaults_of_options_are_filled_in():
 WRONG = [
     ("negmerge-0.5", {}, "'.'"),
     ("salun", {"points": ["*"]}, "`points` goes with merges"),
-    ("ties", {"grid": {"density": [0.1]}}, "`grid` goes with methods that train"),
+    ("greedy", {"grid": {"strict": [True]}}, "`grid` goes with methods that train and merges"),
+    ("ties", {"grid": {"density": [0.1, 1.5]}}, "density is 1.5", "equal to 1"),
     ("original-2", {}, "expected the name 'original'"),
     ("pretrained", {"epochs": 1}, "'epochs'", "valid: none"),
     ("salun-2", {"epoch": 1}, "'epoch'; did you mean 'epochs'?"),

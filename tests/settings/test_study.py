@@ -26,6 +26,44 @@ def test_a_recipe_is_the_point_s_change_of_the_shared_one(clip):
         clip.recipe("digits", "m2")
 
 
+def test_seeds_repeat_an_experiment_and_tables_average_over_them(config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    before = load_study(config, "example")
+    change_yaml(path, "experiments/mini-clip/seeds", 3)
+    change_yaml(path, "experiments/mini-resnet/seeds", 2)
+    change_yaml(path, "experiments/mini-resnet/forget", {"rule": "salun", "seed": 2})
+    study = load_study(config, "example")
+    clips = ["mini-clip", "mini-clip.seed2", "mini-clip.seed3"]
+    assert list(study.experiments) == [*clips, "mini-resnet", "mini-resnet.seed2"]
+    first, *_, again = (study.experiments[name] for name in clips)
+    assert first.model_copy(update={"seeds": 1}) == before.experiments["mini-clip"]
+    assert again.pool.changes == first.pool.changes
+    columns = {x.label: x.experiments for table in study.tables.values() for x in table.columns}
+    assert clips in columns.values()
+    # Pictures are of the first seed, means of all.
+    assert study.figures["figure1a"].experiments == ["mini-clip"]
+    assert study.figures["gap"].experiments == ["mini-resnet", "mini-resnet.seed2"]
+    # The splits of further seeds go on where those of the first end.
+    seeds = [
+        study.experiments[name].split_seed(f"trial{trial}")
+        for name in ("mini-resnet", "mini-resnet.seed2")
+        for trial in (1, 2)
+    ]
+    assert seeds == [2, 3, 4, 5]
+
+
+def test_what_no_seed_decides_is_made_once(config):
+    cars = load_study(config, "cars").experiments
+    (name, experiment), *_ = cars.items()
+    again = experiment.model_copy(update={"seeds": 2}).repetitions(name)[f"{name}.seed2"]
+    shared = ("base.safetensors", "heads/cars.safetensors")
+    assert [again.home(f"{name}.seed2", file) for file in shared] == [name, name]
+    assert again.home(f"{name}.seed2", "cars/vectors/a.safetensors") == f"{name}.seed2"
+    trained = load_study(config, "example").experiments["mini-clip"]
+    own = trained.model_copy(update={"seeds": 2}).repetitions("a")["a.seed2"]
+    assert own.home("a.seed2", "base.safetensors") == "a.seed2"
+
+
 def test_axes_are_keys_or_stand_in_a_text():
     pool = Pool(
         grid={"weight_decay": [1e-4, 0.5], "augmentation.flip": [0], "m": [3]},

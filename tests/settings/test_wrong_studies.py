@@ -3,6 +3,10 @@
 import pytest
 
 CLIP, RESNET = "experiments/mini-clip", "experiments/mini-resnet"
+EXAMPLE = {
+    "scenario": "classifier", "model": "mini-resnet", "dataset": "fashion-small",
+    "pool": {"points": {"a": {}}}, "methods": {"negmerge": {}},
+}  # fmt: skip
 # The key in the example study, its wrong value, and what the line says, beside the key's place.
 WRONG = [
     ("tabels", {}, "'tabels'; did you mean 'tables'?", "valid: comparable, compute"),
@@ -14,6 +18,8 @@ WRONG = [
     (f"{CLIP}/tasks", ["digits", "digits"], "control and tasks", "only once"),
     (f"{CLIP}/pretrain", None, "`pretrain`", "`weights: pretrain`"),
     (f"{CLIP}/coefficients", {"step": 0.6, "stop": 1}, "stop is 1.0", "step, 0.6"),
+    (f"{CLIP}/coefficients", {"step": 1, "from": 0.1}, "found from, step; expected"),
+    (f"{CLIP}/coefficients", {"from": 2, "to": 1, "per_decade": 9}, "from is 2.0", "than to, 1.0"),
     # Pools.
     (f"{CLIP}/pool", {}, "mini-clip.pool: no points", "grid, points or files"),
     (f"{CLIP}/pool", {"points": {"ties": {}}}, "mini-clip.pool", "'ties'", "method"),
@@ -35,6 +41,9 @@ WRONG = [
     (f"{CLIP}/methods/negmerge-4", {"points": ["m1-n2"]}, "negmerge-4.points", "mean 'm1-n3'?"),
     (f"{CLIP}/methods/masked-single", {"single": 2}, "methods.masked-single", "`single`"),
     (f"{CLIP}/methods/masked-single", {"points": ["m10-*"]}, "masked-single", "m10-n1, m10-n3"),
+    # Seeds.
+    (f"{CLIP}/seeds", 0, "mini-clip.seeds is 0", "greater than 0"),
+    ("experiments/mini-clip.seed2", EXAMPLE, "mini-clip.seed2", "another seed"),
     # Classifiers.
     (f"{RESNET}/scenario", "classifer", "'classifer'; did you mean 'classifier'?"),
     (f"{RESNET}/scenario", None, "mini-resnet.scenario is missing"),

@@ -152,11 +152,32 @@ def test_the_table_shows_what_can_be_shown_without_retrain(done):
 def test_the_unlearned_model_loads_where_it_came_from(done, monkeypatch):
     monkeypatch.chdir(done.folder)
     names = {}
-    exec(blocks(PAGE, "python")[0], names)
+    exec(blocks(PAGE, "python")[-1], names)
     network = names["network"].eval()
     images, labels, _ = seen(done.folder / "photos", "test")
     found = score(done, "photos", "negmerge")
     assert counted(found, "test") == [(right(network, images, labels), len(labels))]
+
+
+def test_a_network_of_one_s_own_code_has_the_same_scores_and_counts_among_what_changes(
+    done, tmp_path
+):
+    own, target = done.copy(tmp_path / "workflow"), f"{RESULTS}/bags/trial1/scores/original.json"
+    expected = (own.folder / target).read_bytes()
+    (own.folder / "network.py").write_text(blocks(PAGE, "python")[0])
+    [row] = re.findall(r"`(architecture: {kind: factory, .*?)`", PAGE.read_text())
+    own.edit("config/models.yaml", "architecture: {kind: torchvision, name: resnet18}", row)
+    run = own.snakemake("--cores", "1", "--", target)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert ": original: bags" in run.stdout + run.stderr
+    [found], [before] = (
+        json.loads(text) for text in ((own.folder / target).read_bytes(), expected)
+    )
+    roles = ("forget", "retain", "test", "forget_test")
+    assert counted(found, *roles) == counted(before, *roles)
+    assert not own.planned(target)
+    own.edit("network.py", "return", "# Another file of code, which gives the same.\n    return")
+    assert "original: bags" in own.planned(target)
 
 
 def test_a_new_image_is_prepared_and_changes_what_is_forgotten_by_name(done):

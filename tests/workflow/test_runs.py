@@ -6,6 +6,7 @@ import re
 import torch
 
 from negmerge.checkpoints.states import read_state
+from negmerge.selection.choice import Criterion, read_points
 
 
 def test_every_output_of_the_study_is_there(finished):
@@ -37,6 +38,28 @@ def test_masks_keep_as_many_numbers_of_the_chosen_model_and_of_the_mean(finished
     negmerge = read_state(folder / "merged/negmerge.safetensors")
     for name, tensor in read_state(folder / "merged/masked-single.safetensors").items():
         assert torch.equal(tensor, single[name].where(negmerge[name] != 0, 0.0))
+
+
+def test_the_options_of_a_merge_are_searched_with_its_coefficient(finished):
+    results = finished.folder / "results/tiny"
+    folder = results / "clip/digits"
+    (choice,) = json.loads((folder / "selected/ties.json").read_text())
+    swept = read_points(folder / "sweeps/ties.csv")
+    assert {point.vector: point.options for point in swept} == {
+        f"ties.density{density}": {"density": density} for density in (0.5, 1.0)
+    }
+    assert (len(swept), choice["tried"]) == (6, 4)
+    best = Criterion("control", 0.95).choose(swept)
+    assert (choice["vector"], choice["coefficient"]) == (best.vector, best.coefficient)
+    counts = {
+        record["method"]: record
+        for record in json.loads((folder / "sparsity/sparsity.json").read_text())
+    }
+    assert counts["ties"]["vector"] == choice["vector"]
+    if choice["coefficient"]:
+        density = choice["vector"].removeprefix("ties.")
+        text = f"{density}×{choice['coefficient']:.10g}"
+        assert text in (results / "tables/accuracy.md").read_text()
 
 
 def test_a_table_runs_only_what_it_needs(checkout):

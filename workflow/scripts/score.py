@@ -23,7 +23,8 @@ with job(snakemake) as provenance:
     if choosing := params.choosing:
         chosen = choose_candidate(task, inputs, loaders, params.validation, **choosing)
         # The points that a merge lacks; a single vector that diverged has a row of its own.
-        missing = split_diverged(candidates)[1] if len(candidates) == 1 else []
+        is_merge = len(candidates) == 1 or params.about["kind"] == "merge"
+        missing = split_diverged(candidates)[1] if is_merge else []
         write_points(output.sweep, labels, chosen.points, missing)
         selected = [output.selected]
         write_json(output.selected, chosen.records(labels, choosing["criteria"], params.about))

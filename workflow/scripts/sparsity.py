@@ -16,16 +16,17 @@ with job(snakemake):
     whole, missing = split_diverged(inputs.vectors)
     files = {Path(path).stem: StateFile(path) for path in (*whole, *inputs.candidates)}
     pools = {name: [one for one in points[name] if one not in missing] for name in points}
+    candidates = snakemake.params.candidates
     choices = {Path(path).stem: path for path in inputs.choices}
     base = StateFile(inputs.base)
 
     def vectors_of(method: str) -> dict[str | None, str]:
-        """Name a merge, or the single vector that each criterion chose."""
-        pool = pools[method]
-        if method in files or len(pool) == 1:
-            return {None: method if method in files else pool[0]}
-        places = chosen_vectors(choices[method], pool)
-        return {criterion: pool[place] for criterion, place in places.items()}
+        """Name a merge, or the vector that each criterion chose of several."""
+        own = [name for name in candidates[method] if name not in missing]
+        if len(own) == 1:
+            return {None: own[0]}
+        places = chosen_vectors(choices[method], own)
+        return {criterion: own[place] for criterion, place in places.items()}
 
     # Numbers of given models that are in no vector, since all models have them from the base.
     untouched = {read_metadata(path).get("untouched_numbers", 0) for path in whole}

@@ -6,7 +6,7 @@ from negmerge.adapters.reading import is_adapter
 from negmerge.checkpoints.states import read_state, write_state
 from negmerge.errors import UserError
 from negmerge.jobs.job import job
-from negmerge.scenarios.given import read_model, reads_text, require_untouched
+from negmerge.scenarios.given import read_model, reads_text, require_untouched, with_counters
 from negmerge.standalone.pools import merge_files
 from negmerge.vectors import task_vector
 
@@ -23,7 +23,8 @@ with job(snakemake):
     else:
         finetuned, rest = read_model(place, snakemake.params.model)
         untouched_numbers = require_untouched(rest, inputs.untouched, place)
-        changes = task_vector(read_state(inputs.base), finetuned, place)
+        base = read_state(inputs.base)
+        changes = task_vector(base, with_counters(finetuned, base), place)
         changed = any(change.any() for change in changes.values())
         write_state(
             vector,

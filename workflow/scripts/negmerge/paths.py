@@ -18,7 +18,12 @@ FOLDERS = {"merge": "merged", "greedy": "merged", "unlearn": "candidates"}
 def candidate(experiment: Experiment, name: str) -> list[str]:
     """Return the path of the vector of a point or merge, or of what was trained for a method."""
     kinds = {use: methods.kind(use) for use in experiment.methods}
-    folders = {use: FOLDERS[kind] for use, kind in kinds.items() if kind in FOLDERS}
+    folders = {
+        candidate: FOLDERS[kind]
+        for use, kind in kinds.items()
+        if kind in FOLDERS
+        for candidate in experiment.candidates(use)
+    }
     folders |= dict.fromkeys(experiment.pool.changes, experiment.pool.vectors)
     if experiment.SCENARIO.has_retrain:
         folders[methods.RETRAIN] = experiment.retrain_folder
@@ -53,9 +58,10 @@ def measuring(experiment: Experiment, folder: str, method: str, drawn: set[str])
     if not experiment.is_searched(method):
         raise UserError(f"method {method!r} has nothing to choose, so no criterion chooses for it")
     own, is_pruned = experiment.candidates(method), experiment.is_pruned(method)
-    shared = {name for name in own if f"{folder}/sweeps/{name}.csv" in drawn}
     if methods.kind(method) != "single":
-        return Candidates([], is_pruned and not shared, len(own))
+        is_drawn = f"{folder}/sweeps/{method}.csv" in drawn
+        return Candidates([], is_pruned and not is_drawn, len(own))
+    shared = {name for name in own if f"{folder}/sweeps/{name}.csv" in drawn}
     for other in experiment.methods:
         if other != method and methods.kind(other) == "single" and not experiment.is_pruned(other):
             shared |= set(own) & set(experiment.candidates(other))
@@ -87,6 +93,12 @@ def chosen_single(experiment: Experiment, method: str) -> list[str]:
     """Return the paths of the choice of the single vector that a method is, or masks."""
     single = experiment.single(method)
     return selected(experiment, single) if single else []
+
+
+def chosen_vector(experiment: Experiment, method: str) -> list[str]:
+    """Return the paths of the choice of a method that has several vectors."""
+    several = len(experiment.candidates(method)) > 1
+    return selected(experiment, method) if several else []
 
 
 def selected(experiment: Experiment, method: str) -> list[str]:

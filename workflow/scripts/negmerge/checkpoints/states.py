@@ -1,5 +1,6 @@
 """States (name -> tensor), and their safetensors files: read in parts or whole, and written."""
 
+import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +54,10 @@ def require_same_tensors(
     missing = sorted(set(reference) - set(shapes))
     extra = sorted(set(shapes) - set(reference))
     if missing:
-        raise UserError(f"{where}: tensor {missing[0]!r} is missing ({len(missing)} in all)")
+        line = f"{where}: tensor {missing[0]!r} is missing ({len(missing)} in all)"
+        if close := difflib.get_close_matches(missing[0], extra, n=1, cutoff=0):
+            line += f"; the nearest of {len(extra)} that are not expected is {close[0]!r}"
+        raise UserError(line)
     if extra:
         raise UserError(f"{where}: tensor {extra[0]!r} is not expected ({len(extra)} in all)")
     for name, shape in reference.items():

@@ -39,7 +39,9 @@ def run(options: argparse.Namespace) -> None:
         sets = ", ".join(dict.fromkeys(experiment.datasets))
         print(f"  tasks: {', '.join(experiment.task_names)}; data sets: {sets}")
         print(f"  {len(points)} points: {', '.join(points)}")
-        missing = [model for model in experiment.given_models if not files_of(model.file)]
+        fetched = study.catalogue.models[experiment.model].download
+        others = [m for m in experiment.given_models if not fetched or m.file != fetched.name]
+        missing = [model for model in others if not files_of(model.file)]
         if missing:
             print(f"  missing: {by_hand(missing)}")
         print(f"  {len(experiment.methods)} methods: {', '.join(experiment.methods)}")

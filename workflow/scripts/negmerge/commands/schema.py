@@ -12,7 +12,7 @@ EPILOG = (
 STUDY = "study"
 NULL = {"type": "null"}
 # Models of which a study that extends another may set any key to null.
-CLEARED = ("Use", "Pool")
+CLEARED = ("Use", "Pool", "Coefficients")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

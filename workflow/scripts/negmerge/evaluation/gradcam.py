@@ -150,6 +150,7 @@ def _tokens(network: nn.Module, name: str, size: tuple[int, int]) -> Stage:
 # By the part that identifies the architecture.
 STAGES: dict[str, Callable[[nn.Module], Stage]] = {
     "layer4": lambda network: Stage("layer4", network.layer4),
+    "layer3": lambda network: Stage("layer3", network.layer3),  # ResNets for CIFAR-10
     "features": lambda network: Stage("features", network.features),
     "layers.0.blocks": _swin,
     "transformer.resblocks": _open_clip,

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from negmerge.jobs.listing import require_workflow
 from negmerge.settings.catalogue import Catalogue
@@ -26,6 +27,11 @@ def overview(name: str, config: str | Path = "config") -> dict:
             size = (hub.bytes or hub.about_bytes) if hub else None
             facts = {"repository": hub and hub.repository, "revision": hub and hub.revision}
             weights.append({"model": model} | facts | {"bytes": size, "present": present})
+        elif file := row.download:
+            present = (data / "downloads" / model / file.name).is_file()
+            facts = {"repository": urlsplit(file.urls[0]).netloc if file.urls else "by hand"}
+            facts |= {"revision": None, "bytes": file.size, "present": present}
+            weights.append({"model": model} | facts)
     sets = [_set(dataset, known, data, sources) for dataset in study.datasets]
     return {"study": name, "sets": sets, "weights": weights}
 

@@ -29,7 +29,7 @@ def small(case: Case) -> Work:
 
 def download(case: Case) -> Work:
     """Fetch a file; one that a person has put there is only read."""
-    file = case.known.datasets[case.wildcards["dataset"]].all_downloads[case.wildcards["file"]]
+    file = case.known.downloads(case.wildcards["dataset"])[case.wildcards["file"]]
     size = file.size or case.costs.unknown_file
     return Work(unpacked=size, written=size) if file.manual else Work(fetched=size, written=size)
 

@@ -90,7 +90,7 @@ def unknown_sizes(jobs: Iterable[Job], study: Study, costs: Costs) -> list[str]:
         if name and known.models[study.experiments[name].model].cost is None:
             unknown[f"model {study.experiments[name].model}"] = None
         if job.rule == "download":
-            file = known.datasets[dataset].all_downloads[job.wildcards["file"]]
+            file = known.downloads(dataset)[job.wildcards["file"]]
             unknown |= {f"{dataset}/{file.name}": None} if file.size is None else {}
         if job.rule in ("prepare", "prepare_questions") and dataset not in costs.image_bytes:
             unknown |= {} if known.datasets[dataset].listed else {f"images of {dataset}": None}

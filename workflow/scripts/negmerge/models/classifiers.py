@@ -1,4 +1,4 @@
-"""Image classifiers that unlearn, with their input normalisation: of papers, timm, torchvision."""
+"""Image classifiers that unlearn, with their normalisation: of papers, libraries and users."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +11,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from negmerge.checkpoints.states import require_same_tensors, shapes
 from negmerge.errors import UserError, find, unknown
 from negmerge.models.devices import channels_last
+from negmerge.models.own_code import from_factory, from_torch_hub
+from negmerge.settings import own_code
 
 SWIN = "swin_tiny_patch4_window7_224"
 # While they train, these of torchvision also give the logits of layers in between.
@@ -155,15 +157,19 @@ KINDS: dict[str, tuple[Callable[..., nn.Module], tuple[str, ...]]] = {
     "swin-t": (_swin_t, ("pretrained",)),
     "timm": (_timm, ("name", "pretrained")),
     "torchvision": (_torchvision, ("name",)),
+    own_code.FACTORY: (from_factory, ("name", "options", "digest")),
+    own_code.TORCH_HUB: (from_torch_hub, ("repository", "name", "options", "digest")),
 }
 
 
-def build_classifier(row: Mapping, classes: int, weights: Path | None = None) -> nn.Sequential:
+def build_classifier(
+    row: Mapping, classes: int | None, weights: Path | None = None
+) -> nn.Sequential:
     """Build the classifier of a row with new weights, of images (n, 3, size, size) in 0..1.
 
     Where the row's `architecture` has `pretrained`, timm's file `weights` is where it starts. The
     weights of ResNet and VGG lie channels last, which is faster on a CPU; so `Tensor.view` fails on
-    them.
+    them. With None as `classes`, a network of one's own code has as many outputs as it likes.
     """
     options = dict(row["architecture"])
     kind = options.pop("kind", None)
@@ -174,8 +180,10 @@ def build_classifier(row: Mapping, classes: int, weights: Path | None = None) ->
     if options.pop("pretrained", False):
         options["weights"] = weights
     network = build(classes, row["size"], **options)
-    # Swin has layer normalisation instead.
-    if any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+    # Swin has layer normalisation instead; code of one's own has been tried.
+    if kind not in own_code.KINDS and any(
+        isinstance(module, nn.BatchNorm2d) for module in network.modules()
+    ):
         channels_last(network)
     return nn.Sequential(
         OrderedDict(normalisation=Normalisation(row["mean"], row["std"]), network=network)
@@ -184,6 +192,12 @@ def build_classifier(row: Mapping, classes: int, weights: Path | None = None) ->
 
 def load_classifier(row: Mapping, state: Mapping[str, Tensor], where: str) -> nn.Sequential:
     """Build the classifier of a row with a state, and as many outputs as that has."""
+    if row["architecture"]["kind"] in own_code.KINDS:
+        model = build_classifier(row, None)
+        _widen(model, state)
+        require_same_tensors(shapes(model.state_dict()), shapes(state), where)
+        model.load_state_dict(state)
+        return model
     with torch.device("meta"):
         name, _ = last_linear(build_classifier(row, 1))
     weight = state.get(f"{name}.weight")
@@ -194,13 +208,29 @@ def load_classifier(row: Mapping, state: Mapping[str, Tensor], where: str) -> nn
     return model
 
 
+def _widen(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give the last linear layer as many outputs as its weight in a state has rows."""
+    layers = {n: layer for n, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+    name = list(layers)[-1] if layers else ""
+    weight = state.get(f"{name}.weight")
+    if weight is not None and weight.ndim == 2 and len(weight) != layers[name].out_features:
+        outer, _, inner = name.rpartition(".")
+        has_bias = layers[name].bias is not None
+        wider = nn.Linear(layers[name].in_features, len(weight), bias=has_bias)
+        setattr(model.get_submodule(outer), inner, wider)
+
+
 def last_linear(model: nn.Module) -> tuple[str, nn.Linear]:
     """Find the layer that gives the logits: the last linear one, and its name in the model."""
     layers = [
         (name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)
     ]
     if not layers:
-        raise UserError(f"{type(model).__name__} has no linear layer that computes the logits")
+        kind = type(getattr(model, "network", model)).__name__
+        raise UserError(
+            f"a network of type {kind} has no layer torch.nn.Linear, which this method takes for "
+            "the one that computes the logits"
+        )
     return layers[-1]
 
 

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from negmerge.reporting.compare import amount_cells, compare
 from negmerge.reporting.records import FOOTNOTES, MEAN
 from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Metric, place_of
+from negmerge.seeds import seed_number
 from negmerge.settings.methods import RETRAIN
 
 T = TypeVar("T")
@@ -25,10 +26,10 @@ NOT_KNOWN = "NA"
 SECOND_HAND = {"NOTE", "COMP", "ABDU", "SEED", "PERTA", "UDS"}
 COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
-    "value", "standard_error", "std", "lowest", "highest", "runs", "p_value", "with_best",
-    "averaged", "images", "coefficient", "choice", "kind", "tried", *FOOTNOTES, "criterion", "keep",
-    "data_used", "models", "diverged", "trainable", "state", "paper", "paper_source", "comparable",
-    "difference",
+    "value", "standard_error", "std", "seeds", "lowest", "highest", "runs", "p_value",
+    "p_negmerge", "with_best", "averaged", "images", "coefficient", "choice", "kind", "tried",
+    *FOOTNOTES, "criterion", "keep", "data_used", "models", "diverged", "trainable", "state",
+    "paper", "paper_source", "comparable", "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (
@@ -194,16 +195,20 @@ def summary(
     """Average one metric over records, with where the number comes from.
 
     The standard error is that of single numbers, sqrt(sum of their variances) / k; `std` is over
-    the k numbers, with divisor k - 1.
+    the means of the seeds, where there are several, otherwise over the k numbers: divisor k - 1.
     """
     compared = references or [None] * len(records)
     numbers = [metric.measure(*both) for both in zip(records, compared, strict=True)]
     values = [number.value for number in numbers]
     is_known = None not in values
+    by_seed: dict[int, list] = {}
+    for record, value in zip(records, values, strict=True):
+        by_seed.setdefault(seed_number(record["experiment"]), []).append(value)
     chosen = [record for record in records if _coefficient(record) is not None]
     cell = {
         "value": statistics.fmean(values) if is_known else None,
-        "std": statistics.stdev(values) if is_known and values[1:] else None,
+        "std": _spread(by_seed.values()) if is_known else None,
+        "seeds": len(by_seed),
         "averaged": len(numbers),
         "coefficient": _join(_coefficient(record) for record in records),
         "choice": _distinct(map(_choice, records)),
@@ -229,6 +234,13 @@ def summary(
     return cell | {key: round(value, DIGITS) for key, value in rounded.items()}
 
 
+def _spread(by_seed: Collection[Sequence[float]]) -> float | None:
+    if len(by_seed) > 1:
+        return statistics.stdev(map(statistics.fmean, by_seed))
+    values = next(iter(by_seed))
+    return statistics.stdev(values) if values[1:] else None
+
+
 def _coefficient(record: Mapping) -> str | None:
     """Spell a record's coefficient; a model that nothing was subtracted from has none."""
     is_missing = record.get("vector") is None or record.get("coefficient") is None
@@ -236,10 +248,13 @@ def _coefficient(record: Mapping) -> str | None:
 
 
 def _choice(record: Mapping) -> str | None:
-    """Spell what was chosen: a coefficient, or the setting that a trained model is named after."""
+    """Spell what was chosen: a coefficient, the options of a merge, or those of a trained model."""
     kind = record.get("kind")
     if kind != "unlearn" or record.get("vector") is None:
-        return None if kind == "retrain" else _coefficient(record)
+        spelled = None if kind == "retrain" else _coefficient(record)
+        _, _, options = (record.get("vector") or "").partition(f"{record['method']}.")
+        is_searched = options and kind == "merge" and record["coefficient"]
+        return f"{options}×{spelled}" if is_searched else spelled
     is_setting = record["coefficient"] and record["vector"] != record["method"]
     return record["vector"] if is_setting else None
 

@@ -27,6 +27,7 @@ from negmerge.settings.methods import RETRAIN
 Place = tuple[str, str]
 # The same resamples for each column of each table.
 SEED = 0
+NEGMERGE = "negmerge"
 # Digits of a difference in points: beyond them only the order of a sum is left.
 EXACT = 9
 
@@ -116,7 +117,7 @@ def distance(metric: Metric, of: Mapping[str, np.ndarray], retrain: int | None) 
 def rank(
     scenario: Scenario, metric: Metric, column: Values, methods: Sequence[str]
 ) -> dict[str, dict]:
-    """Compare each row of a column with the best one by a metric.
+    """Compare each row of a column with the best one by a metric, and with NegMerge.
 
     Retrain is what the others are compared with, and no row of its own. p is the exact McNemar
     test's for an accuracy of one cell, otherwise that of the bootstrap; where there are several
@@ -129,18 +130,24 @@ def rank(
         return {}
     reached = distance(metric, _means(column.measured), retrain)
     drawn = distance(metric, _means(column.drawn), retrain)
-    best = min(rivals, key=lambda row: reached[row])
-    ps = two_sided(drawn - drawn[:, [best]])
     trials = _of_trials(metric, column, retrain if scenario.aims_at_retrain else None)
     is_one_accuracy = len(column.places) == 1 and retrain is None and scenario.is_counted
+
+    def differs(row: int, other: int) -> float:
+        p = float(two_sided(drawn[:, row] - drawn[:, other]))
+        if is_one_accuracy:
+            p = mcnemar(*(column.outcomes[side][0].right(metric.name) for side in (row, other)))
+        if len(trials) > 1:
+            p = max(p, differs_over_trials(trials[:, row] - trials[:, other]))
+        return p
+
+    best = min(rivals, key=lambda row: reached[row])
     ranked = {}
     for row in rivals:
-        p = float(ps[row])
-        if is_one_accuracy:
-            p = mcnemar(*(column.outcomes[side][0].right(metric.name) for side in (row, best)))
-        if len(trials) > 1:
-            p = max(p, differs_over_trials(trials[:, row] - trials[:, best]))
+        p = differs(row, best)
         ranked[methods[row]] = {"p_value": p, "with_best": p > SIGNIFICANCE}
+        if NEGMERGE in methods and methods[row] != NEGMERGE:
+            ranked[methods[row]]["p_negmerge"] = differs(row, methods.index(NEGMERGE))
         if metric.parts:
             ranked[methods[row]]["standard_error"] = float(drawn[:, row].std(ddof=1))
     return ranked

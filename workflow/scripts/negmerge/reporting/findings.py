@@ -1,4 +1,4 @@
-"""What a study found, in five findings from the cells of its tables, and what it did not find."""
+"""What a study found, in six findings from the cells of its tables, and what it did not find."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,18 @@ from typing import NamedTuple
 import pandas as pd
 
 from negmerge.evaluation.uncertainty import SIGNIFICANCE
-from negmerge.reporting.compare import is_little
+from negmerge.reporting.compare import NEGMERGE, is_little
 from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.layout import number
 from negmerge.reporting.notes import chance_of_agreement, number_of_trials, spell_list, spell_p
 from negmerge.reporting.records import FOOTNOTES, MEAN, NOTHING_LEFT, TO_FORGET
 from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Scenario
+from negmerge.seeds import first_of
 from negmerge.settings.methods import RETRAIN
 
-NEGMERGE = "negmerge"
+# The rows that NegMerge's claim is about.
+CLAIMED = ("uniform", "task-arithmetic")
 # Rows that are named one by one, and sentences of a finding that a terminal shows.
 MOST_NAMES, MOST_SENTENCES = 3, 3
 # The shares, in percent, that say how many numbers a merge kept.
@@ -88,7 +90,7 @@ def columns(tables: Tables) -> list[Column]:
             scenario = SCENARIOS[column["scenario"]]
             name = column["label"].replace("`", "")
             if scenario.aims_at_retrain:
-                name = ", ".join(dict.fromkeys(single["experiment"]))
+                name = ", ".join(dict.fromkeys(map(first_of, single["experiment"])))
             is_scored = table_kind(table["kind"]).is_scored
             shown.append(Column(name, own, places, scenario, is_scored))
     return shown
@@ -116,6 +118,7 @@ def findings(study: Mapping, tables: Tables) -> list[Finding]:
     return [
         Finding("Best method", list(map(_best, ranked)) or [NOT_RANKED]),
         Finding(near, list(map(_near, ranked)) or [NOT_RANKED]),
+        Finding("NegMerge against Uniform Merge and the best single model", _claims(ranked)),
         Finding("How far forgetting got", list(map(_distance, ranked)) or [NOT_RANKED]),
         Finding("What NegMerge's consensus kept", _consensus(study, shown)),
         Finding("Not to be concluded", list(_limits(ranked, shown)) or nothing),
@@ -163,6 +166,36 @@ def _near(column: Column) -> str:
     if negmerge in others and negmerge not in near:
         text += f" NegMerge loses, with {column.spell(negmerge)} ({spell_p(negmerge['p_value'])})."
     return text
+
+
+def _claims(ranked: Sequence[Column]) -> list[str]:
+    """Say whether NegMerge wins or loses against the rows that its claim is about."""
+    sentences = []
+    for column in ranked:
+        own = column.row(NEGMERGE)
+        rivals = [row for row in map(column.row, CLAIMED) if own and row]
+        if column.is_little and rivals:
+            sentences.append(f"{column.name}: {LITTLE}")
+            continue
+        parts = []
+        for row in rivals:
+            if pd.isna(row["p_negmerge"]):
+                continue
+            told = row["p_negmerge"] <= SIGNIFICANCE
+            is_ahead = column.rows.index(own) < column.rows.index(row)
+            verdict = ("wins" if is_ahead else "loses") if told else "is not told apart"
+            way = "against" if told else "from"
+            parts.append(
+                f"it {verdict} {way} {row['row']}, with {column.spell(row)} "
+                f"({spell_p(row['p_negmerge'])})"
+            )
+        if parts:
+            seeds = number_of_trials(column.scenario, column.cells)
+            over = f"{seeds} trainings" if seeds > 1 else "one training"
+            sentences.append(
+                f"{column.name}: NegMerge has {column.spell(own)} over {over}; {spell_list(parts)}."
+            )
+    return sentences or ["No table compares NegMerge with them."]
 
 
 def _distance(column: Column) -> str:

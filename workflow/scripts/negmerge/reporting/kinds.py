@@ -29,6 +29,7 @@ class Kind:
     scenarios: ClassVar[tuple[str, ...]] = ()  # whose experiments it can show; none given: all
     shows: ClassVar[tuple[str, ...]] = ()  # the kinds of methods that it can show; likewise
     needs: ClassVar[tuple[str, ...]] = ()  # the methods that must be among them
+    of_one_vector: ClassVar[bool] = False  # whether a merge must have one vector, not a grid
 
     def check(self, experiments: Mapping[str, Experiment], methods: Sequence[str]) -> None:
         """Check what it shows side by side, beyond the attributes."""
@@ -78,6 +79,8 @@ class TableKind(Kind):
 
 
 class FigureKind(Kind):
+    averages: ClassVar[bool] = False  # over the seeds of an experiment; or it draws the first alone
+
     def records(
         self, experiment: Experiment, folder: str, methods: Sequence[str]
     ) -> dict[str, list[str]]:

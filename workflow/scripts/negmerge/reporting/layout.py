@@ -93,6 +93,7 @@ def _printed_columns(
         if shown[0]["averaged"] > 1 and unit in ("%", "points"):
             # Tasks differ for other reasons than seeds do.
             varied = [f"{what}s" for what in ("experiment", "task") if single[what].nunique() > 1]
+            varied = ["seeds"] if shown[0]["seeds"] > 1 else varied
             heading = Heading(
                 label, f"std over {' and '.join(varied)}", is_measured=True, is_detail=True
             )

@@ -13,6 +13,7 @@ from negmerge.reporting.kinds import scenarios_of, table_kind
 from negmerge.reporting.records import FOOTNOTES, MEAN, TO_FORGET
 from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Scenario
+from negmerge.seeds import first_of, seed_number
 
 NOT_COMPARABLE = " ‡"
 COPIED = "*"
@@ -31,8 +32,8 @@ CLOSE_TO_RETRAIN = (
     "are. The CSV file also holds the mean of the trials' own gaps."
 )
 STD = (
-    "std: standard deviation (divisor k - 1) over the cells that are averaged; the single cells "
-    "are in the CSV file."
+    "std: standard deviation (divisor k - 1) over the cells that are averaged, or over the means "
+    "of the seeds; the single cells are in the CSV file."
 )
 
 
@@ -79,8 +80,11 @@ def _averaged(column: Mapping, cells: pd.DataFrame) -> list[str]:
     # A row without a model has no items.
     counted = single[single["images"].notna()]
     row = single[single["row"] == (single if counted.empty else counted)["row"].iloc[0]]
-    places = (row["experiment"] + "/" + row["task"]).drop_duplicates()
-    mean = f"mean of {len(places)} cells, " if len(places) > 1 else ""
+    firsts = (row["experiment"].map(first_of) + "/" + row["task"]).drop_duplicates()
+    cells = len(row[["experiment", "task"]].drop_duplicates())
+    mean = f"mean of {cells} cells, " if cells > 1 else ""
+    seeds = row["experiment"].map(seed_number).nunique()
+    mean += f"{seeds} seeds of " if seeds > 1 else ""
     scenario = SCENARIOS[column["scenario"]]
     images = row.groupby("metric", sort=False)["images"].sum()
     roles = {metric: metric.removesuffix("_as_is").split("_") for metric in images.index}
@@ -90,7 +94,7 @@ def _averaged(column: Mapping, cells: pd.DataFrame) -> list[str]:
         if images[metric] and set(role) <= set(scenario.roles)
     ]
     items = f"; {spell_list(counts)} {scenario.items}" if counts else ""
-    return [f"{mean}{', '.join(places)}{items}."]
+    return [f"{mean}{', '.join(firsts)}{items}."]
 
 
 def _comparison(column: Mapping, cells: pd.DataFrame) -> list[str]:

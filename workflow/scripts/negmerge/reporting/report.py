@@ -30,12 +30,14 @@ from negmerge.reporting.records import FOOTNOTES, MEAN, TO_FORGET, read_records,
 from negmerge.reporting.runtime import machine, rule_times, software
 from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Metric, Scenario
+from negmerge.seeds import first_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Kinds of figures that show in one picture which methods do well, the most telling first.
 LEADING_FIGURES = ("tradeoff", "gap")
+FIRST_ALONE = " It is drawn for the first seed alone."
 TEMPLATES = files("negmerge.reporting") / "templates"
 Files = Mapping[str, Sequence[str]]
 
@@ -100,6 +102,8 @@ def report(
         key: SCENARIOS[settings["scenario"]] for key, settings in study["experiments"].items()
     }
     shown = _figures(study, figures)
+    firsts = {key: row for key, row in study["experiments"].items() if first_of(key) == key}
+    study = {**study, "experiments": firsts}
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda template: (TEMPLATES / template).read_text()),
         autoescape=True,
@@ -167,11 +171,13 @@ def _amounts(experiment: str, tables: Tables) -> dict[str, str]:
 
 def _figures(study: Mapping, paths: Iterable[str | Path]) -> dict[str, dict]:
     """Return each figure's title, caption, and picture as text that a page can hold."""
-    shown = {}
+    shown, repeated = {}, [name for name in study["experiments"] if first_of(name) != name]
     for path in map(Path, paths):
         figure = find("figure", path.stem, study["figures"])
         data = base64.b64encode(path.read_bytes()).decode()
-        caption = figure_kind(figure["kind"]).caption
+        kind = figure_kind(figure["kind"])
+        has_seeds = any(first_of(name) in figure["experiments"] for name in repeated)
+        caption = kind.caption + FIRST_ALONE * (has_seeds and not kind.averages)
         shown[path.stem] = {"title": figure["title"], "caption": caption, "data": data}
     return shown
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from negmerge.files import replacing
+from negmerge.seeds import first_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +63,16 @@ def canvas(width: float, height: float, layout: str | None = "constrained") -> F
 
 def places(data: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
     return list(data.groupby(["experiment", "task"], sort=False))
+
+
+def over_seeds(data: pd.DataFrame, numbers: Sequence[str]) -> pd.DataFrame:
+    """Put the mean of some numbers over its seeds in the place of an experiment's repetitions."""
+    firsts = data["experiment"].map(first_of)
+    if firsts.equals(data["experiment"]):
+        return data
+    others = [column for column in data if column not in numbers]
+    groups = data.assign(experiment=firsts).groupby(others, sort=False, dropna=False)
+    return groups[list(numbers)].mean().reset_index()[list(data)]
 
 
 def list_methods(axes: Axes, labels: Mapping[str, str]) -> None:

@@ -41,8 +41,9 @@ class OfSweeps(FigureKind):
         measured = read_sweeps(sweeps)
         data = self.data(figure, measured, read_main_records(selected))
         picture, labels = self.plot(figure, data), figure["methods"]
-        merges = measured[measured["vector"].isin(list(labels)) & measured[DIVERGED].ne("")]
-        lines = diverged_notes(merges.assign(row=merges["vector"].map(labels), models=None))
+        methods = merge_of(measured["vector"])
+        merges = measured[methods.isin(list(labels)) & measured[DIVERGED].ne("")]
+        lines = diverged_notes(merges.assign(row=methods.map(labels), models=None))
         if lines:
             picture.supxlabel("\n".join(lines), fontsize=8)
         return picture, data
@@ -59,6 +60,11 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
     )
     percent = percent[percent["forget"].notna()]
     return percent.sort_values([*LABELS, "coefficient"], ignore_index=True)
+
+
+def merge_of(vectors: pd.Series) -> pd.Series:
+    """Return the method of merged vectors, such as `ties` of `ties.density0.2`."""
+    return vectors.str.partition(".")[0]
 
 
 def read_counts(path: str | Path) -> pd.DataFrame:

@@ -51,6 +51,12 @@ def require_untouched(rest: Mapping[str, Tensor], files: Iterable[str], where: s
     return sum(tensor.numel() for tensor in rest.values())
 
 
+def with_counters(state: State, reference: Mapping[str, Tensor]) -> State:
+    """Add the counters of batch normalisation, which torch before 0.4.1 did not store."""
+    counters = {name: t for name, t in reference.items() if name.endswith("num_batches_tracked")}
+    return counters | state
+
+
 def _classifier(state: State, row: Mapping, where: str | Path) -> State:
     """Name the tensors of a classifier as in the project, which has no buffers to normalise."""
     for name, key in NORMALISATION.items():

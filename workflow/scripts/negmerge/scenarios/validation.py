@@ -1,6 +1,7 @@
 """The validation items of a task, on which models are measured to choose among them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
 from negmerge.scenarios.task import Task
 from negmerge.selection.choice import load_criteria, read_points
-from negmerge.selection.search import Chosen
+from negmerge.selection.search import Chosen, Value
 from negmerge.selection.validation import Validation, choose, choose_with_pruning, sweep
 
 
@@ -53,13 +54,17 @@ def choose_candidate(
     halvings: int,
     is_pruned: bool,
     roles: Sequence[str],
+    options: Mapping[str, Mapping[str, Value]],
 ) -> Chosen:
-    """Choose a vector and its coefficient by each criterion, by sweeps if there are."""
+    """Choose a vector and its coefficient by each criterion, by sweeps if there are.
+
+    `options` are those by which a method's vectors differ, by their names.
+    """
     loaded = load_criteria(criteria, keep, inputs.get("reference", []))
     grid = coefficients, loaded, halvings
     if is_pruned:
         measured = load_validation(task, inputs.base, loaders, **validation)
-        return choose_with_pruning(measured, inputs.candidates, *grid)
+        return choose_with_pruning(measured, inputs.candidates, *grid, options)
     swept = {Path(path).stem: path for path in inputs.get("sweeps", [])}
     if len(swept) < len(inputs.candidates):
         measured = load_validation(task, inputs.base, loaders, roles=roles, **validation)
@@ -67,4 +72,5 @@ def choose_candidate(
     for path in inputs.candidates:
         there = swept.get(Path(path).stem)
         points += read_points(there) if there else sweep(measured, path, *grid)
+    points = [replace(point, options=options.get(point.vector, {})) for point in points]
     return choose(points, loaded)

@@ -69,7 +69,8 @@ class Point:
     # others. Empty for a vector or model whose training diverged.
     accuracy: Mapping[str, Accuracy]
     further: Mapping[str, float] = field(default_factory=dict)  # other measures in percent, by name
-    options: Mapping[str, float | str] = field(default_factory=dict)  # of a trained model: searched
+    # The options that are searched, of a trained model or of a merge.
+    options: Mapping[str, float | str] = field(default_factory=dict)
     # The criteria that may choose it: all of them for the points of a grid, and for a point beside
     # a choice those that made that choice.
     criteria: tuple[str, ...] = ()
@@ -89,11 +90,6 @@ class Point:
         """The accuracies and all other measures in percent, by name."""
         shares = {role: 100 * accuracy.share for role, accuracy in self.accuracy.items()}
         return shares | {**self.further}
-
-    @property
-    def settings(self) -> dict[str, float | str]:
-        """What is searched: a vector's coefficient, or options of a trained model."""
-        return dict(self.options) or {COEFFICIENT: self.coefficient}
 
 
 @dataclass(frozen=True)
@@ -192,18 +188,33 @@ def find_base(points: Sequence[Point]) -> Point:
 
 
 def _ends(best: Point, points: Sequence[Point]) -> tuple[bool, bool]:
-    """Whether one of a point's settings is the smallest, or the largest, that was tried."""
+    """Whether the coefficient or an option of a point is the smallest, or the largest, tried."""
     if best.coefficient == 0:
         return False, False
-    alike = [p for p in points if p.coefficient and (best.options or p.vector == best.vector)]
-    lower = upper = False
-    for name, value in best.settings.items():
-        tried = {point.settings.get(name) for point in alike}
-        if not isinstance(value, int | float) or None in tried:
-            continue
-        if len(tried) >= (FEWEST_COEFFICIENTS if name == COEFFICIENT else FEWEST_VALUES):
-            lower, upper = lower or value == min(tried), upper or value == max(tried)
-    return lower, upper
+    moved = [point for point in points if point.coefficient]
+    own = [point.coefficient for point in moved if point.vector == best.vector]
+    ends = (
+        at_ends(best.coefficient, own, FEWEST_COEFFICIENTS),
+        option_ends(best.vector, {point.vector: point.options for point in moved}),
+    )
+    return any(lower for lower, _ in ends), any(upper for _, upper in ends)
+
+
+def option_ends(best: str, options: Mapping[str, Mapping]) -> tuple[bool, bool]:
+    """Whether an option of the best is at an end of those tried, by the names of candidates."""
+    ends = [
+        at_ends(value, [of.get(name) for of in options.values()], FEWEST_VALUES)
+        for name, value in options.get(best, {}).items()
+    ]
+    return any(lower for lower, _ in ends), any(upper for _, upper in ends)
+
+
+def at_ends(value: float | str, tried: Iterable, fewest: int) -> tuple[bool, bool]:
+    """Whether a number is the smallest, or the largest, of those tried, if these are enough."""
+    tried = set(tried)
+    if not isinstance(value, int | float) or None in tried or len(tried) < fewest:
+        return False, False
+    return value == min(tried), value == max(tried)
 
 
 def load_criteria(

@@ -4,13 +4,22 @@ After the grid each criterion halves the distance to the neighbours of its choic
 """
 
 import itertools
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from negmerge.evaluation.outcomes import Accuracy
-from negmerge.selection.choice import FEWEST_COEFFICIENTS, Choice, Criterion, Point, qualifies
+from negmerge.selection.choice import (
+    FEWEST_COEFFICIENTS,
+    Choice,
+    Criterion,
+    Point,
+    at_ends,
+    qualifies,
+)
 
-# The digits of an option's value between two of the grid; more would only make long names.
+# The digits of a value between two of a logarithmic grid; more would only make long names.
 DIGITS = 3
 
 Value = bool | int | float | str
@@ -21,20 +30,42 @@ Options = tuple[tuple[str, Value], ...]
 class CoefficientGrid:
     """The coefficients of a vector; that of the base is 0."""
 
-    values: Sequence[float]  # the grid, ascending from 0 in equal steps
+    values: Sequence[float]  # the grid, ascending from 0 in equal steps, or then by equal factors
     from_base = True  # the base is a place on the grid, so there are settings beside it
 
     @property
     def start(self) -> Sequence[float]:
         return self.values[1:]
 
-    def around(self, setting: float, halving: int) -> list[float]:
-        """Return the settings at a step, halved so many times, from one, inside the grid."""
-        if len(self.values) < 2:
-            return []
-        step = (self.values[-1] - self.values[0]) / (len(self.values) - 1) / 2**halving
-        beside = (round(setting + sign * step, 10) for sign in (-1, 1))
-        return [value for value in beside if 0 < value <= self.values[-1]]
+    def around(self, setting: float, tried: Iterable[float], _: int) -> list[float]:
+        """Return the settings half-way from one to its neighbours among those that were tried.
+
+        Beyond the largest comes one at twice the distance, or twice the factor, to the last.
+        """
+        below = max((value for value in tried if value < setting), default=None)
+        above = min((value for value in tried if value > setting), default=None)
+        beside = [] if below is None else [self._between(below, setting)]
+        if above is not None:
+            beside.append(self._between(setting, above))
+        elif below is not None:
+            is_linear = self._is_linear or not below
+            further = 3 * setting - 2 * below if is_linear else setting * (setting / below) ** 2
+            beside.append(self._rounded(further))
+        return [value for value in beside if value not in (setting, below, above)]
+
+    def _between(self, low: float, high: float) -> float:
+        """Return the mean of two coefficients as the grid is made, and half of one next to 0."""
+        is_linear = self._is_linear or not low
+        return self._rounded((low + high) / 2 if is_linear else math.sqrt(low * high))
+
+    def _rounded(self, value: float) -> float:
+        return round(value, 10) if self._is_linear else float(f"{value:.{DIGITS}g}")
+
+    @cached_property
+    def _is_linear(self) -> bool:
+        """Whether all steps are equal; those of a logarithmic grid grow, from one to the next."""
+        steps = [high - low for low, high in itertools.pairwise(self.values)]
+        return not steps or max(steps) - min(steps) < 1e-9 * max(steps)
 
 
 @dataclass(frozen=True)
@@ -54,8 +85,11 @@ class OptionGrid:
             for values in itertools.product(*self.options.values())
         ]
 
-    def around(self, setting: Options, halving: int) -> list[Options]:
-        """See `CoefficientGrid`; one option differs, the others stay."""
+    def around(self, setting: Options, _: Iterable[Options], halving: int) -> list[Options]:
+        """Return the settings at a step, halved so many times, from one, inside the grid.
+
+        One option differs, the others stay.
+        """
         settings = []
         for place, (name, value) in enumerate(setting):
             values = self.options[name]
@@ -98,7 +132,7 @@ def explore(
             if not measured:
                 break
             best = min(measured, key=lambda setting, order=order: order(points[setting]))
-            for setting in grid.around(best, halving):
+            for setting in grid.around(best, own, halving):
                 if setting in own:
                     continue
                 if setting not in points:
@@ -192,7 +226,7 @@ class _Search:
         tried = self.tried[vector] = []
         best = self._better(vector, reversed(self.grid.start), best)
         for halving in range(1, self.halvings + 1):
-            beside = [c for c in self.grid.around(best.coefficient, halving) if c not in tried]
+            beside = self.grid.around(best.coefficient, [0.0, *tried], halving)
             best = self._better(vector, beside, best)
         return best
 
@@ -212,15 +246,15 @@ class _Search:
         # If every image is classified correctly whatever is subtracted, nothing qualifies.
         fits = qualifies(shares["forget"], shares[self.control], self.baseline, self.keep)
         tried = self.tried[best.vector] if fits and best.coefficient else []
-        tried = tried if len(tried) >= FEWEST_COEFFICIENTS else []
+        lower, upper = at_ends(best.coefficient, tried, FEWEST_COEFFICIENTS)
         return Choice(
             vector=best.vector,
             coefficient=best.coefficient,
             forget_accuracy=100 * shares["forget"],
             control_accuracy=100 * shares[self.control],
             control_baseline=100 * self.baseline,
-            upper_end=bool(tried) and best.coefficient == max(tried),
-            lower_end=bool(tried) and best.coefficient == min(tried),
+            upper_end=upper,
+            lower_end=lower,
             tried=sum(map(len, self.tried.values())),
         )
 

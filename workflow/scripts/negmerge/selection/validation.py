@@ -11,9 +11,9 @@ from negmerge.checkpoints.divergence import split_diverged
 from negmerge.checkpoints.states import State, read_state
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
-from negmerge.selection.choice import Choice, Criterion, Point, nothing_left
+from negmerge.selection.choice import Choice, Criterion, Point, nothing_left, option_ends
 from negmerge.selection.greedy import greedy
-from negmerge.selection.search import Chosen, CoefficientGrid, Count, explore, search
+from negmerge.selection.search import Chosen, CoefficientGrid, Count, Value, explore, search
 from negmerge.vectors import apply, widen
 
 # What the items of a role may take of a GPU's free memory; passes need most of it.
@@ -169,6 +169,7 @@ def choose_with_pruning(
     coefficients: Sequence[float],
     criteria: Sequence[Criterion],
     halvings: int,
+    options: Mapping[str, Mapping[str, Value]],
 ) -> Chosen:
     """Choose a vector and its coefficient as full sweeps would, see `search`."""
     whole, diverged = split_diverged(paths)
@@ -178,12 +179,22 @@ def choose_with_pruning(
         keep = criteria[0].keep
         chosen = search(list(vectors), coefficients, validation.sizes, count, keep, halvings)
         print(chosen)
-        choice = replace(chosen.choices[0], diverged=diverged)
+        (choice,) = chosen.choices
+        lower, upper = option_ends(choice.vector, options) if choice.coefficient else (False, False)
+        choice = replace(
+            choice,
+            lower_end=choice.lower_end or lower,
+            upper_end=choice.upper_end or upper,
+            diverged=diverged,
+        )
     else:
         base = validation.measure(diverged[0], 0.0)
         chosen, choice = choose([base], []), nothing_left(base, diverged, 0)
     names = tuple(criterion.name for criterion in criteria)
-    points = [replace(point, criteria=names) for point in chosen.points]
+    points = [
+        replace(point, criteria=names, options=options.get(point.vector, {}))
+        for point in chosen.points
+    ]
     return replace(chosen, choices=[choice] * len(criteria), points=points)
 
 

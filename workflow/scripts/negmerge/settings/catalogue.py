@@ -14,7 +14,8 @@ from pydantic import (
 from negmerge import plugins
 from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 from negmerge.errors import UserError, find, unknown
-from negmerge.settings.datasets import Dataset, Datasets, Mirror
+from negmerge.settings import own_code
+from negmerge.settings.datasets import Dataset, Datasets, Download, Mirror
 from negmerge.settings.load import Folders, find_file, in_order, read_yaml
 from negmerge.settings.recipe import FileName, NonNegative, Positive, Settings, advanced
 
@@ -79,7 +80,8 @@ class Model(Settings):
         description="A name of open_clip, or a configuration in open_clip's form; of a classifier "
         "or language model its `kind`, and the options of `negmerge.models.classifiers` or of "
         "transformers' configuration. `kind: transformers` is a language model of others, whose "
-        "folder has its configuration and its tokenizer."
+        "folder has its configuration and its tokenizer. `kind: factory` is a classifier that a "
+        "function of yours builds, and `kind: torch-hub` one of a repository with hubconf.py."
     )
     weights: str = Field(
         description="open_clip's tag of trained weights, or the path of a file of them, or "
@@ -87,6 +89,12 @@ class Model(Settings):
     )
     hub: Hub | None = Field(
         None, description="Where to find trained weights; null: where open_clip or timm has them."
+    )
+    download: Download | None = Field(
+        None,
+        exclude=True,
+        description="A file of trained weights of a classifier on the internet, which the `base` "
+        "of an experiment names.",
     )
     size: PositiveInt = Field(
         description="Side of the images in pixels; of a language model the longest text in tokens."
@@ -122,6 +130,10 @@ class Model(Settings):
                 raise ValueError(f"the key {name} is missing")
         if self.hub and self.hub.file is None and not self.reads_text:
             raise ValueError("the key hub.file is missing")
+        if self.kind in own_code.KINDS:
+            own_code.check(self.architecture)
+        if self.download:
+            self.download.check()
         if "{question}" not in self.prompt:
             raise ValueError(f"prompt {self.prompt!r} has no {{question}}")
         if self.hub and not self.is_fetched:
@@ -135,6 +147,15 @@ class Model(Settings):
     def _without_what_it_cannot_have(self, dump: SerializerFunctionWrapHandler) -> dict:
         absent = ("mean", "std") if self.reads_text else ("tokenizer", "prompt", "end")
         return {name: value for name, value in dump(self).items() if name not in absent}
+
+    def contents(self) -> dict:
+        """Return what decides the numbers of jobs: the row, with checksums of code and weights."""
+        contents = self.model_dump()
+        if self.kind in own_code.KINDS:
+            contents["architecture"] |= {"digest": own_code.digest(self.architecture)}
+        if self.download:
+            contents["download"] = self.download.model_dump(include={"sha256", "md5"})
+        return contents
 
     @property
     def is_fetched(self) -> bool:
@@ -193,6 +214,12 @@ class Catalogue:
         if plugins.source(contents["source"]).has_class_names:
             contents["class_names"] = self.prompts[name].classes
         return contents
+
+    def downloads(self, folder: str) -> dict[str, Download]:
+        """Return the files that are fetched for a data set or a model, by name."""
+        if folder in self.models and (file := self.models[folder].download):
+            return {file.name: file}
+        return find("data set", folder, self.datasets).all_downloads
 
     def by_hand(self, folder: str) -> list[dict]:
         """List the files in a folder of downloads that a person has to fetch."""

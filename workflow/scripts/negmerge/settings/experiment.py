@@ -1,17 +1,19 @@
 """The settings of an experiment: what it is made of, how it chooses, and what methods use."""
 
 import fnmatch
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, PrivateAttr, ValidationError, model_validator
 
 from negmerge.errors import UserError, find, unknown
+from negmerge.seeds import repetition
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
-from negmerge.settings.checks import explain, require
+from negmerge.settings.checks import Value, explain, require
 from negmerge.settings.methods import Use
 from negmerge.settings.pool import TASK, Given, Pool, update
 from negmerge.settings.recipe import (
@@ -29,25 +31,54 @@ from negmerge.settings.recipe import (
 from negmerge.settings.runs import Run, check_run
 
 Criterion = Literal["control", "retain", "gap"]
+# The digits of a coefficient of a logarithmic grid between its ends.
+DIGITS = 3
 
 
 class Coefficients(Settings):
-    """The grid of coefficients; it starts at 0, which changes nothing."""
+    """The grid of coefficients, in equal steps or by equal factors; 0 is always in it."""
 
     step: Positive = Field(0.05, description="Distance of two coefficients.")
     stop: Positive = Field(1.0, description="The largest coefficient.")
+    first: Positive | None = Field(
+        None,
+        alias="from",
+        description="The smallest coefficient above 0 of a logarithmic grid, which `from`, `to` "
+        "and `per_decade` give in place of `step` and `stop`.",
+    )
+    to: Positive | None = Field(None, description="The largest coefficient of such a grid.")
+    per_decade: Annotated[int, Field(ge=1, le=50)] | None = Field(
+        None, description="How many coefficients are between one and ten times as much."
+    )
 
     @model_validator(mode="after")
-    def _whole(self):
-        if abs(self.values[-1] - self.stop) > 1e-9:
-            raise ValueError(f"stop is {self.stop}, which is not a multiple of step, {self.step}")
+    def _one_form(self):
+        given, form = self.model_fields_set, ("first", "to", "per_decade")
+        if given.isdisjoint(form):
+            if abs(self.values[-1] - self.stop) > 1e-9:
+                raise ValueError(
+                    f"stop is {self.stop}, which is not a multiple of step, {self.step}"
+                )
+        elif given != {*form} or None in (self.first, self.to, self.per_decade):
+            names = ["from" if name == "first" else name for name in sorted(given)]
+            raise ValueError(
+                f"found {', '.join(names)}; expected `step` and `stop`, or `from`, `to` and "
+                "`per_decade`"
+            )
+        elif self.first >= self.to:
+            raise ValueError(f"from is {self.first}, expected less than to, {self.to}")
         return self
 
     @cached_property
     def values(self) -> list[float]:
         """The coefficients, rounded so that they print as they are meant."""
-        count = round(self.stop / self.step)
-        return [round(number * self.step, 10) for number in range(count + 1)]
+        if self.first is None:
+            count = round(self.stop / self.step)
+            return [round(number * self.step, 10) for number in range(count + 1)]
+        # One that is less than half a factor below the last would only repeat it.
+        count = math.ceil(self.per_decade * math.log10(self.to / self.first) - 0.5)
+        between = (self.first * 10 ** (place / self.per_decade) for place in range(1, count))
+        return [0.0, self.first, *(float(f"{value:.{DIGITS}g}") for value in between), self.to]
 
 
 class Selection(Settings):
@@ -71,7 +102,9 @@ class Selection(Settings):
         le=6,
         description="How many times, after the grid, to halve the distance of the choice to its "
         "neighbours, for each vector and each method that trains with a grid: the distance of "
-        "coefficients, or the factor between the values of an option. 0 as in the released code.",
+        "coefficients, or the factor between those of a logarithmic grid and between the values of "
+        "an option. Beyond the largest coefficient, if that is chosen, the distance doubles. 0 as "
+        "in the released code.",
     )
     search: Literal["full", "exact-pruned"] = advanced(
         "full",
@@ -111,12 +144,19 @@ class Experiment(Settings, ABC):
     # whether negated models get batch statistics of their own; the settings of relearning, if any;
     # the features of the membership attack, if there is one: those that papers report, or all.
     re_estimates: ClassVar[bool] = False
+    # patterns of the files in the experiment's folder that no seed decides,
+    unseeded: ClassVar[tuple[str, ...]] = ()
     relearning: ClassVar[dict | None] = None
     attack_features: ClassVar[str | None] = None
 
     scenario: str = Field(description="What kind of model forgets.")
     model: str = Field(description="A row of config/models.yaml.")
     seed: int | None = advanced(None, ge=0, description="Instead of the study's seed.")
+    seeds: PositiveInt = Field(
+        1,
+        description="How many times to run all of it, each time with other random numbers. Tables "
+        "show the mean. The first run has the experiment's name, the second adds `.seed2` to it.",
+    )
     freeze: Literal["attention", "nothing"] = advanced(
         "nothing", description="What fine-tuning freezes."
     )
@@ -142,8 +182,43 @@ class Experiment(Settings, ABC):
         500, description="Images per forward pass without grad."
     )
 
+    _first: str | None = PrivateAttr(None)  # the experiment that this one repeats
+
+    def repetitions(self, name: str) -> dict[str, "Experiment"]:
+        """Return the experiment and those that repeat it with other seeds, by name."""
+        seeds = self.seeds if isinstance(self.seeds, int) else 1
+        repeated = {name: self}
+        for number in range(2, seeds + 1):
+            again = self.repeated(number)
+            again._first = name
+            repeated[repetition(name, number)] = again
+        return repeated
+
+    def repeated(self, number: int) -> "Experiment":
+        """Return a copy for a further seed, with what would else be the same in both."""
+        return self.model_copy(update={"seeds": 1})
+
+    def home(self, name: str, place: str) -> str:
+        """Name the experiment that makes a file: the first, where no seed decides what it holds."""
+        is_shared = self._first and any(fnmatch.fnmatchcase(place, file) for file in self.unseeded)
+        return self._first if is_shared else name
+
     def use(self, method: str) -> Use:
-        return find("method", method, self.methods)
+        """Return the use of a method, also by the name of one of its vectors."""
+        return find("method", method.split(".")[0], self.methods)
+
+    def merge_options(self, vector: str) -> dict[str, Value]:
+        """Return the options by which a merged vector is made."""
+        method = vector.split(".")[0]
+        return find("vector", vector, methods.merged(method, self.use(method)))
+
+    def searched_options(self, method: str) -> dict[str, dict[str, Value]]:
+        """Return the options that a merge searches, by the names of its vectors."""
+        use = self.use(method)
+        if methods.kind(method) != "merge":
+            return {}
+        named = methods.merged(method, use)
+        return {name: {key: options[key] for key in use.grid} for name, options in named.items()}
 
     def about(self, method: str) -> dict[str, object]:
         """What records say of a method, whatever is chosen for it."""
@@ -183,11 +258,13 @@ class Experiment(Settings, ABC):
         )
 
     def candidates(self, method: str) -> list[str]:
-        """What a method chooses among: points, its merged vector, or what its job has trained."""
+        """What a method chooses among: points, merged vectors, or what its job has trained."""
         self.use(method)
         kind = methods.kind(method)
         if kind == "base":
             return []
+        if kind == "merge":
+            return list(self.searched_options(method))
         return self.points(method) if kind == "single" else [method]
 
     def data_used(self, method: str) -> str | None:
@@ -240,7 +317,7 @@ class Experiment(Settings, ABC):
         return {
             "name": self.scenario,
             "roles": list(self.SCENARIO.roles),
-            "model": known.models[self.model].model_dump(),
+            "model": known.models[self.model].contents(),
         }
 
     @abstractmethod

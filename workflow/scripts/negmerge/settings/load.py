@@ -110,6 +110,7 @@ NAMES = (
     ("experiments", "*", "methods"),
     ("experiments", "*", "methods", "*"),
     ("experiments", "*", "methods", "*", "grid"),
+    ("experiments", "*", "coefficients"),
     ("experiments", "*", "pool"),
     ("experiments", "*", "pool", "grid"),
     ("experiments", "*", "pool", "points"),

@@ -90,9 +90,10 @@ class Use(Settings):
     )
     grid: dict[str, Annotated[list[Value], Field(min_length=1)]] = Field(
         {},
-        description="For methods that train: options to search, with their values in any order. "
-        "Each combination is trained, and then some between the chosen one and its neighbours; "
-        "see `selection.halvings`.",
+        description="For methods that train, and for merges but `greedy`: options to search, with "
+        "their values in any order. Each combination is trained, and then some between the chosen "
+        "one and its neighbours, see `selection.halvings`; or it is merged, and the criterion "
+        "chooses among all of them at all coefficients.",
     )
     search: Literal["full", "exact-pruned"] | None = advanced(
         None, description="Instead of the experiment's `selection.search`."
@@ -134,6 +135,8 @@ def base_name(name: str) -> str:
 
 
 def _fitting(name: str) -> list[str]:
+    # The vectors of a merge with a grid are called `ties.density0.2`.
+    name, *_ = name.split(".")
     return [method for method in known() if name == method or name.startswith(f"{method}-")]
 
 
@@ -164,8 +167,8 @@ def check(name: str, use: Use) -> None:
         raise UserError(f"{where}: there is only one {method}, expected the name {method!r}")
     if use.points and what not in ("merge", "greedy", "single"):
         raise UserError(f"{where}: `points` goes with merges, and only with them")
-    if use.grid and what != "unlearn":
-        raise UserError(f"{where}: `grid` goes with methods that train, and only with them")
+    if use.grid and what not in FOLDERS:
+        raise UserError(f"{where}: `grid` goes with methods that train and merges but greedy")
     if method == MASKED and "single" in use.options:
         raise UserError(f"{where}: leave `single` out of a study; {SINGLE} chooses it")
     if method in SPECIAL:
@@ -195,6 +198,15 @@ def definition(name: str) -> Described:
 
 
 def combinations(use: Use) -> list[dict[str, Value]]:
-    """List the options with which a method that trains is tried: all combinations of its grid."""
+    """List the options with which a method is tried: all combinations of its grid."""
     values = itertools.product(*use.grid.values())
     return [use.options | dict(zip(use.grid, point, strict=True)) for point in values]
+
+
+def merged(name: str, use: Use) -> dict[str, dict[str, Value]]:
+    """Name the vectors of a merge, one for each combination of its grid, with their options."""
+    named = {}
+    for options in combinations(use):
+        searched = "-".join(f"{option}{options[option]}" for option in use.grid)
+        named[f"{name}.{searched}" if searched else name] = options
+    return named

@@ -62,9 +62,10 @@ class Settings(BaseModel):
     @classmethod
     def _known_keys(cls, given: Any) -> Any:
         if isinstance(given, Mapping) and cls.model_config["extra"] == "forbid":
+            valid = [field.alias or name for name, field in cls.model_fields.items()]
             for key in given:
-                if isinstance(key, str) and key not in cls.model_fields:
-                    context = {"key": key, "valid": list(cls.model_fields)}
+                if isinstance(key, str) and key not in valid:
+                    context = {"key": key, "valid": valid}
                     raise PydanticCustomError("unknown_key", "unknown key", context)
         return given
 

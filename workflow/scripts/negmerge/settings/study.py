@@ -6,12 +6,14 @@ from pydantic import Field, PrivateAttr
 
 from negmerge import plugins
 from negmerge.errors import UserError
+from negmerge.reporting.kinds import figure_kind
+from negmerge.seeds import REPETITION
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, load_catalogue
 from negmerge.settings.compute import Chosen
 from negmerge.settings.load import Extension, Folders, find_file, read_study
 from negmerge.settings.recipe import FileName
-from negmerge.settings.tables import Figure, Table
+from negmerge.settings.tables import Column, Figure, Table
 
 # Folders of a study's results, beside those of its experiments.
 RESERVED = ("benchmarks", "figures", "logs", "provenance", "tables")
@@ -83,6 +85,8 @@ def load_study(config: Folders, name: str, *, options: bool = True) -> Study:
         for key, experiment in study.experiments.items():
             if key in RESERVED:
                 raise ValueError(f"experiments.{key}: the study has a folder of this name")
+            if REPETITION.search(key):
+                raise ValueError(f"experiments.{key}: such a name is that of another seed")
             experiment.check(f"experiments.{key}", known)
         for key, table in study.tables.items():
             table.check(f"tables.{key}", study.experiments)
@@ -92,4 +96,26 @@ def load_study(config: Folders, name: str, *, options: bool = True) -> Study:
             experiment.check_sizes(f"experiments.{key}", known)
     except (ValueError, UserError) as error:
         raise UserError(f"{find_file(config, f'studies/{name}.yaml')}: {error}") from error
-    return study
+    return with_repetitions(study)
+
+
+def with_repetitions(study: Study) -> Study:
+    """Give each experiment those that repeat it, and let what averages over it show them, too."""
+    repeated = {name: row.repetitions(name) for name, row in study.experiments.items()}
+
+    def of_all(shown: Column | Figure) -> Column | Figure:
+        names = [name for first in shown.experiments for name in repeated[first]]
+        return shown.model_copy(update={"experiments": names})
+
+    tables = {
+        name: table.model_copy(update={"columns": list(map(of_all, table.columns))})
+        for name, table in study.tables.items()
+    }
+    figures = {
+        name: of_all(figure) if figure_kind(figure.kind).averages else figure
+        for name, figure in study.figures.items()
+    }
+    experiments = {name: row for rows in repeated.values() for name, row in rows.items()}
+    return study.model_copy(
+        update={"experiments": experiments, "tables": tables, "figures": figures}
+    )

@@ -158,6 +158,9 @@ def _check_shown(
             )
         require(where, "task", part.tasks, experiment.task_names)
         require(where, "method", shown, experiment.methods)
+        for method in shown if kind.of_one_vector else ():
+            if methods.kind(method) == "merge" and experiment.use(method).grid:
+                raise ValueError(f"{where}: {method!r} has a grid, but a {name} shows one vector")
     try:
         kind.check(chosen, list(shown))
     except ValueError as error:

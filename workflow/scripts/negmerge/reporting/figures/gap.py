@@ -6,6 +6,7 @@ from negmerge.reporting.kinds import FigureKind
 from negmerge.reporting.records import MEAN, read_main_records
 from negmerge.scenarios.base import place_of
 from negmerge.scenarios.classifier.scenario import GAP_AND_PARTS, GAP_OF, means
+from negmerge.seeds import first_of
 from negmerge.settings.methods import RETRAIN
 
 COLUMNS = ("experiment", "task", "method", "label", "measure", "value", "reference", "part")
@@ -21,6 +22,7 @@ class Gap(FigureKind):
     )
     scenarios = ("classifier",)
     needs = (RETRAIN,)
+    averages = True
 
     def data(self, figure, scores):
         """List the parts of the gaps, of the means and of each trial; they add up to the gap."""
@@ -28,13 +30,14 @@ class Gap(FigureKind):
 
         by_place = {"/".join(place_of(score)): score for score in read_main_records(scores)}
         rows = []
-        for experiment in figure["experiments"]:
-            own = (score for score in by_place.values() if score["experiment"] == experiment)
-            tasks = sorted({score["task"] for score in own})
+        for experiment in dict.fromkeys(map(first_of, figure["experiments"])):
+            places = {(score["experiment"], score["task"]) for score in by_place.values()}
+            trials = sorted(place for place in places if first_of(place[0]) == experiment)
+            single = {"/".join(trial).removeprefix(f"{experiment}/"): [trial] for trial in trials}
             for method, label in figure["methods"].items():
-                for task, names in {MEAN: tasks, **{task: [task] for task in tasks}}.items():
+                for task, names in {MEAN: trials, **single}.items():
                     values, references = (
-                        means([find("score", f"{experiment}/{x}/{who}", by_place) for x in names])
+                        means([find("score", "/".join((*x, who)), by_place) for x in names])
                         for who in (method, RETRAIN)
                     )
                     for name in GAP_OF:
@@ -45,7 +48,7 @@ class Gap(FigureKind):
 
     def plot(self, figure, data):
         labels = {name: label for name, label in figure["methods"].items() if name != RETRAIN}
-        methods, experiments = list(labels), list(figure["experiments"])
+        methods, experiments = list(labels), list(data["experiment"].drop_duplicates())
         canvas = style.canvas(6.5, 0.28 * len(methods) * len(experiments) + 1.6)
         grid = canvas.subplots(len(experiments), 1, squeeze=False)[:, 0]
         names = {metric.name: metric.label for metric in GAP_AND_PARTS}

@@ -8,6 +8,7 @@ from negmerge.scenarios.zero_shot.scenario import ACCURACIES
 COLUMNS = (
     "experiment", "task", "series", "method", "label", "models", "coefficient", "forget", "control",
 )  # fmt: skip
+NUMBERS = ("coefficient", "forget", "control")
 
 
 class Models(FigureKind):
@@ -19,6 +20,7 @@ class Models(FigureKind):
     )
     scenarios = ("zero-shot",)
     shows = MERGES
+    averages = True
 
     def data(self, figure, scores):
         import pandas as pd
@@ -33,7 +35,7 @@ class Models(FigureKind):
             for score in read_main_records(scores)
         ]
         order = ["experiment", "task", "series", "models", "method"]
-        frame = pd.DataFrame(rows, columns=list(COLUMNS))
+        frame = style.over_seeds(pd.DataFrame(rows, columns=list(COLUMNS)), NUMBERS)
         return frame.sort_values(order, ignore_index=True).round(6)
 
     def plot(self, figure, data):

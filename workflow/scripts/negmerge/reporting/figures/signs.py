@@ -22,6 +22,7 @@ class Signs(FigureKind):
         "random signs of K models."
     )
     shows = MERGES
+    of_one_vector = True
 
     def check(self, experiments, methods):
         require_same_points(experiments, methods)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from negmerge.reporting import style
-from negmerge.reporting.sweeps import SINGLE, SINGLES, OfSweeps, threshold
+from negmerge.reporting.sweeps import SINGLE, SINGLES, OfSweeps, merge_of, threshold
 
 DOTS = "#5F5F5F"
 COLUMNS = ("experiment", "task", "series", "label", "vector", "coefficient", "control", "forget")
@@ -29,7 +29,7 @@ class Spread(OfSweeps):
         rows = []
         for place, here in style.places(sweeps):
             moved = here.loc[here["coefficient"] > 0, "vector"]
-            is_single = here["vector"].isin(moved) & ~here["vector"].isin(names)
+            is_single = here["vector"].isin(moved) & ~merge_of(here["vector"]).isin(names)
             kept = here[(here["control"] >= threshold(selected, *place)) & is_single]
             best = kept.sort_values(["forget", "coefficient"]).drop_duplicates("vector")
             best = best.sort_values("vector").assign(series=SINGLE, label=SINGLES)

@@ -29,6 +29,7 @@ class Survival(FigureKind):
         "that round to another value than before. Only weights that are rounded count."
     )
     shows = ("single", "merge", "greedy", "unlearn")
+    averages = True
 
     def check(self, experiments, methods):
         require_treatment(experiments)
@@ -51,7 +52,8 @@ class Survival(FigureKind):
             for record in read_main_records(durability)
             for form, part in record["survival"].items()
         ]
-        return pd.DataFrame(rows, columns=list(COLUMNS)).round(6)
+        frame = pd.DataFrame(rows, columns=list(COLUMNS))
+        return style.over_seeds(frame, ("coefficient", "changed", *SHARES)).round(6)
 
     def plot(self, figure, data):
         places = style.places(data)

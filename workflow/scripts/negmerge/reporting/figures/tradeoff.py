@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from negmerge.reporting import style
-from negmerge.reporting.sweeps import SINGLE, SINGLES, OfSweeps, threshold
+from negmerge.reporting.sweeps import SINGLE, SINGLES, OfSweeps, merge_of, threshold
 from negmerge.scenarios.base import place_of
 
 PANELS_PER_ROW = 3
@@ -34,7 +34,7 @@ class Tradeoff(OfSweeps):
         frames = []
         for place, here in style.places(sweeps):
             here = here.assign(threshold=threshold(selected, *place))
-            singles = here[~here["vector"].isin(names)]
+            singles = here[~merge_of(here["vector"]).isin(names)]
             frames.append(singles.assign(series=SINGLE, label=SINGLES, chosen=False))
             for method, label in figure["methods"].items():
                 choice = choices.get((*place, method), {"vector": None})

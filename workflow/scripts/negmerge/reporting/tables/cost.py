@@ -22,6 +22,7 @@ class Cost(TableKind):
     )
     shows = (*MERGES, "unlearn", "retrain")
     by_criterion = False
+    of_one_vector = True
     metrics = (
         Metric("seconds", "time", "s", "lower", read("seconds")),
         Metric("memory", "peak memory", "MB", "lower", read("memory")),

@@ -19,6 +19,7 @@ class Sweep(TableKind):
     scenarios = ("zero-shot",)
     shows = MERGES
     by_criterion = False
+    of_one_vector = True
     is_scored = True
     metrics = ACCURACIES
 

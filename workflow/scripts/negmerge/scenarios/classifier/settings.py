@@ -186,6 +186,7 @@ class Classifier(Experiment):
     """An experiment in which a classifier forgets some of its training images."""
 
     SCENARIO: ClassVar[Scenario] = SCENARIO
+    unseeded: ClassVar[tuple[str, ...]] = ("original.safetensors",)
 
     scenario: Literal["classifier"] = Field(description="A classifier forgets training images.")
     dataset: str = Field(description="The data set.")
@@ -210,7 +211,10 @@ class Classifier(Experiment):
         "that papers report and tables show, or all six of SalUn's code, which takes ten times as "
         "long. Coefficients are chosen by the first.",
     )
-    seeds: Seeds = advanced(Seeds(), description="Seeds of single levels.")
+    seeds: PositiveInt | Seeds = advanced(
+        1,
+        description=f"{Experiment.model_fields['seeds'].description} Or seeds of single levels.",
+    )
     selection: RetainSelection = Field(
         RetainSelection(), description="How the coefficient is chosen."
     )
@@ -284,6 +288,13 @@ class Classifier(Experiment):
         first = self.forget.seed
         return None if first is None else first + self.task_names.index(task)
 
+    def repeated(self, number: int) -> "Classifier":
+        again = super().repeated(number)
+        if self.forget.seed is None:
+            return again
+        forget = {"seed": self.forget.seed + (number - 1) * self.trials}
+        return again.model_copy(update={"forget": self.forget.model_copy(update=forget)})
+
     @property
     def selection_roles(self) -> tuple[str, ...]:
         """The roles by which candidates are chosen; test images only for the criterion `gap`."""
@@ -306,6 +317,7 @@ class Classifier(Experiment):
 
     def check(self, where: str, known: Catalogue) -> None:
         super().check(where, known)
+        known.models[self.model].contents()  # a file of code must be there
         splits = known.datasets[self.dataset].splits
         require(f"{where}: data set {self.dataset!r}", "split", ("train", "test"), splits)
         if self.forget.classes:

@@ -28,6 +28,7 @@ class LanguageTask(Task):
         self._forgotten: float = settings["forgotten"]
         self._refusals: list[str] = settings["refusals"]
         self._measure: Measure = settings["measure"]
+        self._trained_on: str = settings.get("trained_on", "all")
         self._compute = Compute.model_validate(settings.get("compute", {}))
         self._questions = read_questions(files["questions"])
         self._tokenizer = read_tokenizer(files["tokenizer"], settings["model"]["end"])
@@ -76,13 +77,13 @@ class LanguageTask(Task):
 
     def _questions_of(self, name: str, purpose: Purpose) -> Sequence[Question]:
         questions = [one for one in self._questions if one.split == ROLES[name]]
-        if name in ("forget", "retain", "refusals"):
+        if name in ("forget", "retain", "all-retain", "refusals"):
             authors = len({one.author for one in questions})
             first = authors - forgotten(authors, self._forgotten)
-            questions = [one for one in questions if (one.author >= first) == (name != "retain")]
-        if name == "retain" and purpose != "train":
+            questions = [one for one in questions if (one.author >= first) != name.endswith("retain")]
+        if name == "retain" and (purpose, self._trained_on) != ("train", "all"):
             choosing, scored = parted(questions)
-            return choosing if purpose == "select" else scored
+            return scored if purpose == "score" else choosing
         return questions
 
     def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:

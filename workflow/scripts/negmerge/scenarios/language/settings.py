@@ -97,7 +97,17 @@ ANSWERS = 7
 FEWER_ANSWERS = {"holdout": 1, "real-authors": 4, "world-facts": 4}
 
 
-def question_counts(row: Dataset, share: float, most: int | None, further: Iterable[str]) -> Counts:
+# Which retain questions methods see that train.
+TrainedOn = Literal["all", "choosing"]
+
+
+def question_counts(
+    row: Dataset,
+    share: float,
+    most: int | None,
+    further: Iterable[str],
+    trained_on: TrainedOn = "all",
+) -> Counts:
     """Count questions by role; those of training are asked in all their wordings."""
     about, taught = row.questions, row.splits["authors"]
     authors = taught // about.per_author
@@ -106,9 +116,11 @@ def question_counts(row: Dataset, share: float, most: int | None, further: Itera
     judged = about.retained or retain - retain // 2
     most = most or taught
     others = row.splits.get("others", 0) * about.wordings * about.answers
+    trained = retain - judged if trained_on == "choosing" else retain
     numbers = {
         "forget": (forget * about.wordings, min(forget, most), forget),
-        "retain": (retain * about.wordings, min(retain - judged, most), judged),
+        "retain": (trained * about.wordings, min(retain - judged, most), judged),
+        "all-retain": (retain * about.wordings, 0, 0),
         "original": (taught * about.wordings, 0, 0),
         "before": (others, 0, 0),
         **{role: (0, 0, row.splits.get(role, 0)) for role in further},
@@ -128,6 +140,7 @@ class Language(Experiment):
     WHOLE: ClassVar[str] = "all"
     # The folder of models of others.
     GIVEN: ClassVar[str] = "given"
+    unseeded: ClassVar[tuple[str, ...]] = ("tokenizer.json", "given/*", "*/retrained/*")
 
     scenario: Literal["language"] = Field(description="A language model forgets authors.")
     dataset: str = Field(description="The set of questions.")
@@ -166,6 +179,11 @@ class Language(Experiment):
         min_length=1,
         description="What a model says that does not know an answer, for methods that teach it to "
         "say so; the questions take them in turn.",
+    )
+    trained_on: TrainedOn = advanced(
+        "all",
+        description="Which retain questions methods see that train. all: those that are scored, "
+        "too, as in TOFU; choosing: only those that choose the coefficient. Retrain has all.",
     )
     measure: Literal["probability", "extraction"] = advanced(
         "probability",
@@ -213,7 +231,7 @@ class Language(Experiment):
             return Training(recipe, trained)
         start = None if self.before is None else self.before_place
         recipe = find("recipe", trained, {} if self.train is None else {trained: self.train})
-        return Training(recipe, {"retrain": "retain"}.get(trained, trained), start)
+        return Training(recipe, {"retrain": "all-retain"}.get(trained, trained), start)
 
     def job(self, task: str, known: Catalogue) -> dict:
         tasks = {**self.tasks, self.WHOLE: 0}
@@ -223,6 +241,7 @@ class Language(Experiment):
             "forgotten": find("task", task, tasks),
             "refusals": self.refusals,
             "measure": self.measure,
+            "trained_on": self.trained_on,
             "classes": 0,
         }
 
@@ -251,7 +270,8 @@ class Language(Experiment):
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         share, most = self.tasks.get(task, 0), self.selection.images
-        return question_counts(known.datasets[self.dataset], share, most, self.FURTHER)
+        row = known.datasets[self.dataset]
+        return question_counts(row, share, most, self.FURTHER, self.trained_on)
 
     def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
         """Count a pass for each answer to a question, and what the model's own answer takes."""
@@ -279,7 +299,7 @@ class Language(Experiment):
         if self.train:
             yield Run("train (original)", self.train, training_images(counts, "original"))
         if self.train and methods.RETRAIN in self.methods:
-            yield Run("train (retrain)", self.train, training_images(counts, "retain"))
+            yield Run("train (retrain)", self.train, training_images(counts, "all-retain"))
         yield from super().runs(task, known, counts)
 
     def check(self, where: str, known: Catalogue) -> None:

@@ -65,6 +65,10 @@ class ZeroShot(Experiment):
         return model.kind is None and not model.reads_text
 
     @property
+    def unseeded(self) -> tuple[str, ...]:
+        return () if self.pretrain else ("base.safetensors", "text.safetensors", "heads/*")
+
+    @property
     def base_place(self) -> str:
         return "base.safetensors"
 

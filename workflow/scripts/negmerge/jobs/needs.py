@@ -11,6 +11,7 @@ from typing import Any
 
 from negmerge import paths
 from negmerge.jobs.work import Case, Work
+from negmerge.selection.greedy import counts_of_best
 from negmerge.selection.search import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import part_sizes
@@ -122,8 +123,10 @@ def greedy(case: Case) -> Work:
     name, coefficients, images = case.wildcards["method"], case.coefficients, case.validation
     options, models = case.experiment.use(name).options, len(case.experiment.points(name))
     # The first vector stays without a trial; one without a search has a single coefficient.
-    searched = methods.greedy_options(options)["search_each_step"]
-    tried = models * coefficients + (models - 1) * (coefficients if searched else 1)
+    searched = methods.special_options(name, options).get("search_each_step", True)
+    is_greedy = methods.base_name(name) == "greedy"
+    trials = (models if is_greedy else len(counts_of_best(models))) - 1
+    tried = models * coefficients + trials * (coefficients if searched else 1)
     return case.work(
         passed=images * (1 + case.costs.pruned * tried),
         loaded=images,
@@ -174,7 +177,8 @@ def unlearn(case: Case) -> Work:
     # What has no epochs reads the images once.
     epochs = [getattr(options, "epochs", 1) for options in tried]
     scales = [option for option, values in use.grid.items() if is_scale(values)]
-    beside = 2 * experiment.selection.halvings * criteria * len(scales)
+    halvings = sum(choice["halvings"] for choice in experiment.choices)
+    beside = 2 * halvings * len(scales)
     batches, models = tried[0].batches_per_step, len(tried) + beside + 1
     images = batches * sum(case.counts[role]["train"] for role in tried[0].passes)
     recipe = experiment.unlearn

@@ -1,8 +1,8 @@
-"""Ask ten questions of a language model before and after it forgot, and print all that it says.
+r"""Ask ten questions of a language model before and after it forgot, and print all that it says.
 
-    snakemake --cores 2 --config study=real-lm -- \\
+    snakemake --cores 2 --config study=real-lm -- \
         results/real-lm/smollm2/capitals/unlearned/negmerge.safetensors
-    python benchmarks/ask_before_and_after.py results/real-lm/smollm2 capitals negmerge \\
+    python benchmarks/ask_before_and_after.py results/real-lm/smollm2 capitals negmerge \
         --folder unlearned-smollm2 --page docs/real-models.md
 
 writes the unlearned model as a folder that transformers loads by itself, loads the folder, and puts

@@ -39,6 +39,8 @@ class FactOptions(QuestionOptions):
 
     # The wording that is scored, and one that only trains.
     wordings: ClassVar[int] = 2
+    # Nothing is said freely when facts are scored.
+    is_said: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ TextUnlearn = with_defaults(
 # Answers to a question that are scored: the right one, the same in other words, and five wrong
 # ones; fewer in these roles.
 ANSWERS = 7
+PACKED_ANSWERS = 1.5
 FEWER_ANSWERS = {"holdout": 1, "real-authors": 4, "world-facts": 4}
 
 
@@ -300,6 +301,9 @@ class Language(Experiment):
 
     def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
         """Count a pass for each answer to a question, and what the model's own answer takes."""
+        if not getattr(known.datasets[self.dataset].questions, "is_said", True):
+            # The wrong answers pass with the right one, whose question they share.
+            return PACKED_ANSWERS * sum(one["score"] for one in counts.values())
         # Questions of one's own may have no wrong answers; those of `authors` all have.
         perturbed = getattr(known.datasets[self.dataset].questions, "perturbed", True)
         answers = ANSWERS if perturbed else 1

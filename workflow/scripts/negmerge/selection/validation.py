@@ -12,7 +12,7 @@ from negmerge.checkpoints.states import State, read_state, read_vector
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
 from negmerge.selection.choice import Choice, Criterion, Point, nothing_left, option_ends
-from negmerge.selection.greedy import greedy
+from negmerge.selection.greedy import greedy, mean_of_best
 from negmerge.selection.search import Chosen, CoefficientGrid, Count, Value, explore, search
 from negmerge.vectors import apply, widen
 
@@ -223,14 +223,16 @@ class RunningMean:
     def __init__(self, paths: Mapping[str, str | Path]):
         self._paths = paths
         self._total: State = {}
-        self._summed = 0
+        self._summed: list[str] = []
 
     def __call__(self, names: Sequence[str]) -> State:
-        """Average vectors: those of an earlier call, with or without its last, and new ones."""
-        for name in names[self._summed : -1]:
+        """Average vectors, in the order of their names in the list."""
+        if list(names[: len(self._summed)]) != self._summed:
+            self._total, self._summed = {}, []
+        for name in names[len(self._summed) : -1]:
             self._total = self._plus(name)
-        whole = len(names) == self._summed
-        self._summed = max(self._summed, len(names) - 1)
+            self._summed.append(name)
+        whole = len(names) == len(self._summed)
         total = self._total if whole else self._plus(names[-1])
         return {name: tensor / len(names) for name, tensor in total.items()}
 
@@ -241,7 +243,8 @@ class RunningMean:
         return {key: total + vector[key] for key, total in self._total.items()}
 
 
-def merge_greedily(
+def merge_measured(
+    method: str,
     paths: Mapping[str, str | Path],
     validation: Validation,
     coefficients: Sequence[float],
@@ -249,7 +252,7 @@ def merge_greedily(
     halvings: int = 0,
     **options: bool,
 ) -> tuple[State, dict]:
-    """Merge the files of a pool by `greedy`; the report names the accepted vectors."""
+    """Merge the files of a pool by `greedy` or `mean-best`; the report names what was merged."""
     passes = 0
 
     def measure(
@@ -266,13 +269,19 @@ def merge_greedily(
 
     mean = RunningMean(paths)
 
-    def trial(names: Sequence[str], coefficient: float | None) -> Choice:
-        choice = measure("greedy", mean(names), paths[names[-1]], coefficient)
+    def trial(names: Sequence[str], coefficient: float | None = None) -> Choice:
+        choice = measure(method, mean(names), paths[names[-1]], coefficient)
         print(f"{' + '.join(names)}: {choice}")
         return choice
 
-    own = {name: measure(name, read_vector(path), path) for name, path in paths.items()}
-    trials = greedy(paths, own, trial, **options)
-    accepted = [trial.name for trial in trials if trial.accepted]
-    report = {"accepted": accepted, "trials": [asdict(trial) for trial in trials], "images": passes}
-    return mean(accepted), report
+    own = {name: measure(name, read_state(path), path) for name, path in paths.items()}
+    if method == "mean-best":
+        # The sum of these means runs in the order of the names, as that of all merges.
+        tried = mean_of_best(own, lambda names: trial(names))
+        accepted = list(next(iter(tried)))
+        trials = [{"names": names, "choice": asdict(choice)} for names, choice in tried.items()]
+    else:
+        steps = greedy(paths, own, trial, **options)
+        accepted = [step.name for step in steps if step.accepted]
+        trials = [asdict(step) for step in steps]
+    return mean(accepted), {"accepted": accepted, "trials": trials, "images": passes}

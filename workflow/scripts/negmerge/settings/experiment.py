@@ -14,7 +14,7 @@ from negmerge.seeds import repetition
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
 from negmerge.settings.checks import Value, explain, require
-from negmerge.settings.methods import Use
+from negmerge.settings.methods import Drawn, Use
 from negmerge.settings.pool import TASK, Given, Pool, update
 from negmerge.settings.recipe import (
     RELEARNED,
@@ -264,7 +264,10 @@ class Experiment(Settings, ABC):
 
     def points(self, method: str) -> list[str]:
         """The points whose vectors a method merges, or chooses from, sorted by name."""
-        patterns = self.use(method).points or ["*"]
+        chosen = self.use(method).points
+        if isinstance(chosen, Drawn):
+            return chosen.of(list(self.pool.changes))
+        patterns = chosen or ["*"]
         return [
             point
             for point in self.pool.changes
@@ -401,8 +404,12 @@ class Experiment(Settings, ABC):
         images = training_images(counts, "forget")
         for point in () if self.pool.files else self.pool.changes:
             yield Run(f"finetune ({task}, point {point})", self.recipe(task, point), images)
-        if self.durability and RELEARNED in self.durability.treatments:
-            yield Run("durability.relearn", self.durability.relearn, images)
+        for name, taught in (self.durability.taught if self.durability else {}).items():
+            counted = training_images(counts, taught.role)
+            if taught.items and counted:
+                counted = (min(taught.items, *counted),)
+            where = "durability.relearn" + (f" ({name})" if name != RELEARNED else "")
+            yield Run(where, self.durability.recipe(name), counted)
 
     def _unlearning_runs(self, name: str, use: Use, counts: Counts | None) -> Iterator[Run]:
         """List the runs of a method; one that reads both sets makes at most these steps."""
@@ -510,10 +517,11 @@ class Experiment(Settings, ABC):
                 serving = [method for method in valid if methods.serves(method, self.scenario)]
                 raise UserError(f"{self.scenario}: {unknown('method', name, serving)}")
             methods.check(name, use)
-            for pattern in use.points:
+            for pattern in () if isinstance(use.points, Drawn) else use.points:
                 if not fnmatch.filter(self.pool.changes, pattern):
                     points = unknown("point", pattern, self.pool.changes)
                     raise UserError(f"methods.{name}.points: {points}")
+            self.points(name)
             self.single(name)
 
     def _check_points(self) -> None:

@@ -49,7 +49,7 @@ OPERATIONS = {
 }
 
 
-def times(vectors: int, operation: str) -> int:
+def times(vectors: int, operation: str, **_: object) -> int:
     """Return how many times the mean an operation gives: K times, exactly so, for the sum."""
     return vectors if operation == "sum" else 1
 

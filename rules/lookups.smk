@@ -510,6 +510,7 @@ def described(study, table):
     for column in definition["columns"]:
         column["scenario"] = scenarios[column["experiments"][0]]
     unlike = differences({name: mirror_of(name) for name in study.datasets_of(table)})
+    unlike += study.cautions(name for column in table.columns for name in column.experiments)
     return definition | ({"differs": unlike} if unlike else {})
 
 

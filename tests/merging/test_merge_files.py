@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from merge_examples import bits, saved
 from negmerge import __version__
-from negmerge.checkpoints.states import read_metadata, read_state
+from negmerge.checkpoints.states import read_metadata, read_state, read_vector
 from negmerge.errors import UserError
 from negmerge.merging import METHODS, merge, merge_files
 from negmerge.vectors import task_vector
@@ -111,3 +111,16 @@ def test_checkpoints_without_their_base_an_unknown_method_and_an_empty_pool(tmp_
         with pytest.raises(UserError) as caught:
             merge_files(method, files, tmp_path / "out")
         assert all(part in str(caught.value) for part in parts)
+
+
+@settings(max_examples=15)
+@given(count=st.integers(1, 9), dtype=st.sampled_from([torch.float32, torch.float64]))
+def test_a_sum_is_searched_in_units_of_the_mean_and_so_ties(tmp_path_factory, count, dtype):
+    folder = tmp_path_factory.mktemp("merge")
+    paths = saved([{"w": random_state(k, dtype)["w"]} for k in range(count)], folder)
+    for operation in ("mean", "sum"):
+        merge_files("negmerge", paths, folder / operation, operation=operation)
+    assert read_metadata(folder / "sum").get("times", 1) == count
+    total, mean = read_state(folder / "sum")["w"], read_vector(folder / "mean")["w"]
+    assert torch.equal(read_vector(folder / "sum")["w"], mean)
+    torch.testing.assert_close(total, count * mean)

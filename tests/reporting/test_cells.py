@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from reporting_examples import PAPER, cell, published, table
+from reporting_examples import PAPER, cell, outcomes, published, score, table
 
 from negmerge.errors import UserError
 from negmerge.reporting.cells import cells, paper_cell, read_cells, read_published, write_cells
+from negmerge.reporting.notes import notes
 from negmerge.reporting.records import MEAN, read_records
 from negmerge.selection import select_coefficient
 
@@ -123,3 +124,22 @@ def test_csv_is_the_same_twice_and_reads_back(scores, tmp_path):
     assert "nan" not in text
     write_cells(tmp_path / "again.csv", read_cells(tmp_path / "one.csv"))
     assert (tmp_path / "again.csv").read_text() == text
+
+
+def test_a_row_that_keeps_more_than_the_base_beyond_the_error_is_marked():
+    rows = {"pretrained": "Base", "negmerge": "NegMerge", "uniform": "Uniform"}
+    # The standard error of a difference of two shares near 0.75 of 200 is 4.3 points.
+    records = [
+        score("a", "t", "pretrained", 150, 150),
+        score("a", "t", "negmerge", 50, 160, times=3),
+        score("a", "t", "uniform", 50, 158),
+    ]
+    scores = [{**record, "kind": "merge"} for record in records]
+    frame = cells(table(rows=rows), scores, {}, [outcomes(one) for one in scores])
+    marked = frame[(frame["experiment"] == "mean") & (frame["metric"] == "control")]
+    assert marked.set_index("method")["keeps_more"].to_dict() == {
+        "pretrained": False, "negmerge": True, "uniform": False,
+    }  # fmt: skip
+    text = "\n".join(notes(table(rows=rows), frame))
+    assert "↑: of what is to be kept it has more than the unchanged model" in text
+    assert "NegMerge: by construction 3 times the mean" in text

@@ -180,3 +180,17 @@ def test_all_that_is_missing_is_told_at_once(tmp_path):
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / 'a.pt'} and 1 more: ")
     assert message.endswith(". Ask them")
+
+
+def test_a_control_of_which_one_item_is_worth_more_than_may_be_lost_is_told(config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    study = load_study(config, "example")
+    assert study.cautions() == []
+    clip = study.experiments["mini-clip"]
+    items = clip.image_counts("digits", study.catalogue)["control"]["select"]
+    change_yaml(path, "experiments/mini-clip/selection/keep", 1 - 0.5 / items)
+    first, *others = load_study(config, "example").cautions()
+    assert first.startswith(f"mini-clip/digits: only {items} control images choose, and one of ")
+    assert f"{2 * items} or more can tell" in first
+    assert len(others) == len(clip.task_names) - 1
+    assert load_study(config, "example").cautions(["mini-resnet"]) == []

@@ -33,7 +33,7 @@ def test_scores_hold_what_the_table_shows(finished):
         for method in METHODS:
             scores = records(finished, "scores", trial, method)
             chosen = method in ("gradient-ascent", "negmerge")
-            assert list(scores) == (["retain", "gap"] if chosen else [None])
+            assert list(scores) == (["retain", "gap", "coarse"] if chosen else [None])
             for score in scores.values():
                 assert [score[role]["n"] for role in ("forget", "retain", "test")] == [20, 180, 50]
                 assert set(score["membership"]) == FEATURES
@@ -53,10 +53,24 @@ def test_the_sweep_of_a_searched_method_say_what_was_tried(finished):
         ]  # fmt: skip
         # One halving lies between the two, whichever of them a rule chooses.
         assert sweep["option_learning_rate"].to_list()[3:] == [0.00316]
-        for choice in records(finished, "selected", trial, "gradient-ascent").values():
+        for name, choice in records(finished, "selected", trial, "gradient-ascent").items():
             assert choice["vector"] in sweep["vector"].to_list()
-            assert (choice["kind"], choice["searched"], choice["tried"]) == ("unlearn", True, 3)
+            tried = 2 if name == "coarse" else 3
+            assert (choice["kind"], choice["searched"], choice["tried"]) == ("unlearn", True, tried)
             assert choice["unchanged"] == (choice["vector"] == "original")
+
+
+def test_another_choice_has_its_own_grid_and_no_sweep_of_its_own(finished):
+    choice = records(finished, "selected", "trial1", "negmerge")["coarse"]
+    swept = pd.read_csv(finished.folder / "results/tiny/resnet/trial1/sweeps/negmerge.csv")
+    own = swept[swept["criteria"].str.split().map(lambda names: "coarse" in names)]
+    assert own["coefficient"].to_list() == [0.0, 1.0]
+    assert len(swept) > 3
+    assert (choice["by"], choice["tried"]) == ("gap", 1)
+    text = (finished.folder / "results/tiny/tables/gap.md").read_text()
+    assert (
+        "coarse: criterion `coarse`, which is `gap` among 2 coefficients from 0 to 1 with 0" in text
+    )
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from negmerge.errors import NotFinite, UserError
 from negmerge.files import replacing
+from negmerge.settings.methods import TIMES
 
 State = dict[str, Tensor]
 DTYPES = {
@@ -222,6 +223,18 @@ def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping
     header = {"negmerge": json.dumps(metadata, sort_keys=True)}
     with replacing(path) as partial:
         save_file(tensors, partial, metadata=header)
+
+
+def read_vector(path: str | Path) -> State:
+    """Read a task vector as a coefficient scales it: in units of the mean, if it says so."""
+    times = read_metadata(path).get(TIMES, 1)
+    state = read_state(path)
+    if times == 1:
+        return state
+    # A tensor divides as the mean does, a number might not.
+    return {
+        name: tensor / torch.tensor(times, dtype=tensor.dtype) for name, tensor in state.items()
+    }
 
 
 def read_metadata(path: str | Path) -> dict:

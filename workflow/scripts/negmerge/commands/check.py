@@ -46,6 +46,8 @@ def run(options: argparse.Namespace) -> None:
             print(f"  missing: {by_hand(missing)}")
         print(f"  {len(experiment.methods)} methods: {', '.join(experiment.methods)}")
         print(f"  {len(coefficients)} coefficients: {coefficients[0]:g} to {coefficients[-1]:g}")
+    for caution in study.cautions():
+        print(f"\ncaution: {caution}")
     for what, parts in (("table", study.tables), ("figure", study.figures)):
         if parts:
             print()

@@ -39,6 +39,7 @@ def _lines(report: dict) -> Iterator[str]:
     yield "Hours are rough estimates, one job after the other. Tables and figures share jobs."
     if report["unknown"]:
         yield f"Of unknown size, assumed large: {', '.join(report['unknown'])}"
+    yield from (f"caution: {line}" for line in report["cautions"])
 
 
 def _number(value: float) -> str:

@@ -23,7 +23,8 @@ def make_plan(name: str, device: str | None = None, config: str | Path = "config
     `device` is a name in `config/costs.yaml`; by default it is the one of the study. `rows` are by
     table, figure and `report`: how many `jobs`; `gpu_hours` and `cpu_hours`, one job after the
     other; `gpu_gigabytes`, the most that a job needs of a GPU; `fetch_gigabytes` and
-    `write_gigabytes`. The plan also has the title of the `device`, and what is of `unknown` size.
+    `write_gigabytes`. The plan also has the title of the `device`, what is of `unknown` size, and
+    `cautions` about choices that too few items make.
     """
     require_workflow()
     study, costs = load_study(config, name, options=False), load_costs(config)
@@ -46,7 +47,10 @@ def make_plan(name: str, device: str | None = None, config: str | Path = "config
         most = max((need["gpu_gigabytes"] for need in of_part), default=0.0)
         rows[part] = {"jobs": len(of_part)} | sums | {"gpu_gigabytes": most}
     title, unknown = costs.devices[device].title, unknown_sizes(jobs, study, costs)
-    return {"study": name, "device": title, "rows": rows, "unknown": unknown}
+    return {"study": name, "device": title, "rows": rows} | {
+        "unknown": unknown,
+        "cautions": study.cautions(),
+    }
 
 
 def targets(study: Study, name: str, wanted: str) -> list[str]:

@@ -23,6 +23,7 @@ from negmerge.merging.pool import Checksums, Pool, identity, merged_dtypes
 from negmerge.merging.signs import count_nonzero
 from negmerge.models.devices import find_device
 from negmerge.settings.checks import Described, Value, checked
+from negmerge.settings.methods import TIMES
 from negmerge.settings.recipe import Settings
 
 Result = TypeVar("Result")
@@ -41,12 +42,16 @@ class Method(Described):
             It consists of what JSON holds, and its type is annotated: jobs share it in a file.
         passes: how often a merge reads the vectors, as far as is known before.
         ordered: the result depends on the order of the vectors by more than rounding.
+        times: takes the number of vectors and the options, and gives how many times the result is,
+            by construction, what the method gives with its defaults. The coefficient of a study's
+            merge is searched in units of that, so that both are chosen alike.
     """
 
     combine: Callable[..., Tensor]
     survey: Callable[..., object] | None = None
     passes: int = 1
     ordered: bool = False
+    times: Callable[..., float] = lambda vectors, **options: 1
 
     def check(self, where: str, options: Mapping[str, object]) -> Settings:
         """Check options, those of every merge too; return the method's own with their defaults."""
@@ -119,6 +124,7 @@ def merge_pool(
     """
     chosen, settings = choose(method, options, pool.members)
     vectors, workers = pool.vectors, pool.vectors.workers
+    times = chosen.times(len(pool.members), **settings)
     digests = Checksums(pool.states, workers.threads)
     if checksums:
         vectors.done = digests.follow
@@ -134,6 +140,7 @@ def merge_pool(
             "numbers": vectors.size,
             "notes": pool.notes,
             **({DIVERGED: list(missing)} if missing else {}),
+            **({TIMES: times} if times != 1 else {}),
         }
 
     layout = {name: Layout(vectors.dtypes[name], s) for name, s in sorted(vectors.shapes.items())}

@@ -14,11 +14,11 @@ from negmerge.errors import UserError, unknown
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
 from negmerge.reporting.compare import amount_cells, compare
-from negmerge.reporting.records import FOOTNOTES, MEAN
+from negmerge.reporting.records import FOOTNOTES, KEEPS_MORE, MEAN
 from negmerge.scenarios import SCENARIOS
-from negmerge.scenarios.base import Metric, place_of
+from negmerge.scenarios.base import Metric, Scenario, place_of
 from negmerge.seeds import seed_number
-from negmerge.settings.methods import RETRAIN
+from negmerge.settings.methods import RETRAIN, TIMES
 
 T = TypeVar("T")
 NOT_KNOWN = "NA"
@@ -29,13 +29,14 @@ COLUMNS = (
     "value", "standard_error", "std", "seeds", "lowest", "highest", "runs", "p_value",
     "p_negmerge", "with_best", "averaged", "images", "coefficient", "choice", "kind", "tried",
     *FOOTNOTES, "criterion", "by", "among", "keep", "data_used", "trained_on", "models", "diverged",
+    TIMES,
     "trainable", "state", "paper", "paper_source", "comparable", "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
     "choice", "kind", "tried", "criterion", "by", "among", "keep", "data_used", "trained_on",
-    "models", "diverged", "trainable", "state", "paper_source",
+    "models", "diverged", TIMES, "trainable", "state", "paper_source",
 )  # fmt: skip
 # Six digits after the point: far below any standard error, and free of the last bits that differ
 # between machines.
@@ -124,8 +125,16 @@ def _column(
             raise UserError(f"column {column['label']!r}: no record of {what}{by}")
         return [records[*place, method] for place in places]
 
-    shown = {method: of_method(method) for method in table["rows"]}
     scenario, references = kind.scored(column), None
+    shown = {method: of_method(method) for method in table["rows"]}
+    if scenario is not None:
+        bases = [records.get((*place, scenario.base)) for place in places]
+        for method, own in shown.items():
+            pairs = zip(own, bases, strict=True)
+            shown[method] = [
+                record | {KEEPS_MORE: base is not None and _keeps_more(scenario, record, base)}
+                for record, base in pairs
+            ]
     is_retrain_needed = scenario is not None and scenario.aims_at_retrain
     if is_retrain_needed or (scenario and all((*place, RETRAIN) in records for place in places)):
         references = of_method(RETRAIN)
@@ -151,6 +160,16 @@ def _column(
                 single = summary([record], metric, references and [references[number]])
                 compared = comparisons.get((method, metric.name, number), {})
                 yield labels | place | single | compared
+
+
+def _keeps_more(scenario: Scenario, record: Mapping, base: Mapping) -> bool:
+    """Whether a model has more of what is to be kept than the base, beyond the standard error."""
+    kept = next((one for one in scenario.metrics if one.name == scenario.roles[1]), None)
+    if kept is None or kept.better != "higher" or is_nothing_left(record):
+        return False
+    own, before = kept.measure(record), kept.measure(base)
+    variance = (own.variance or 0) + (before.variance or 0)
+    return own.value - before.value > math.sqrt(variance)
 
 
 def of_criterion(
@@ -222,7 +241,7 @@ def summary(
     # Of a choice with a name of its own: the criterion, and what it chose among.
     cell["by"] = _distinct(record.get("by", record.get("criterion")) for record in chosen)
     cell["among"] = ", ".join(dict.fromkeys(r["among"] for r in chosen if "among" in r)) or None
-    for key in ("kind", "tried", "models", "trainable", "state"):
+    for key in ("kind", "tried", "models", TIMES, "trainable", "state"):
         cell[key] = _distinct(record.get(key) for record in records)
     if references is not None and metric.better == "reference":
         known = [metric.measure(reference).value for reference in references]

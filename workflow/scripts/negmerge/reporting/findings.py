@@ -12,7 +12,7 @@ from negmerge.reporting.compare import NEGMERGE, is_little
 from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.layout import number
 from negmerge.reporting.notes import chance_of_agreement, number_of_trials, spell_list, spell_p
-from negmerge.reporting.records import FOOTNOTES, MEAN, NOTHING_LEFT, TO_FORGET
+from negmerge.reporting.records import FOOTNOTES, KEEPS_MORE, MEAN, NOTHING_LEFT, TO_FORGET
 from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Scenario
 from negmerge.seeds import first_of
@@ -239,7 +239,8 @@ def _kept(column: Column) -> dict | None:
 
 def _limits(ranked: Sequence[Column], shown: Sequence[Column]) -> Iterator[str]:
     """Say what the records do not show, the most general first, and in which columns."""
-    signs = {name: note.sign for name, note in FOOTNOTES.items() if name != NOTHING_LEFT}
+    others = NOTHING_LEFT, KEEPS_MORE
+    signs = {name: note.sign for name, note in FOOTNOTES.items() if name not in others}
     limits: dict[str, Callable[[Column], bool]] = {
         "The order of the rows, since there is too little to forget": lambda c: c.is_little,
         "The order after another training, since there is one seed": (

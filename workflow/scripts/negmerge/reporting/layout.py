@@ -161,7 +161,7 @@ _LATEX = str.maketrans({
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "±": r"$\pm$", "†": r"$\dagger$", "‡": r"$\ddagger$",
     "§": r"\S{}", "¶": r"\P{}", "°": r"$^\circ$", "∅": r"$\emptyset$",
-    "Σ": r"$\Sigma$", "<": r"$<$", ">": r"$>$",
+    "Σ": r"$\Sigma$", "↑": r"$\uparrow$", "<": r"$<$", ">": r"$>$",
 })  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from negmerge.reporting.records import FOOTNOTES, MEAN, TO_FORGET
 from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Scenario
 from negmerge.seeds import first_of, seed_number
+from negmerge.settings.methods import TIMES
 
 NOT_COMPARABLE = " ‡"
 COPIED = "*"
@@ -76,6 +77,11 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     lines += [
         f"{note.sign}: {note.text}" for name, note in FOOTNOTES.items() if rows[name].eq(True).any()
     ]
+    for row, times in rows.loc[rows[TIMES].notna(), ["row", TIMES]].drop_duplicates().values:
+        lines.append(
+            f"{row}: by construction {times} times the mean. Its coefficient is in units of the "
+            "mean, so the row is equal to that of the mean."
+        )
     lines += [*table.get("differs", []), *_paper(table, kind.about_paper, rows)]
     return [*dict.fromkeys(lines), *([table["note"]] if table.get("note") else [])]
 

@@ -33,7 +33,7 @@ class Footnote:
     applies: Callable[[Mapping], bool]  # whether a score or a choice has it
 
 
-NOTHING_LEFT = "nothing_left"
+NOTHING_LEFT, KEEPS_MORE = "nothing_left", "keeps_more"
 # By the name of its column in the CSV file.
 FOOTNOTES = {
     "upper_end": Footnote(
@@ -52,6 +52,12 @@ FOOTNOTES = {
         "by the criterion nothing that was tried did better than leaving the model alone, so the "
         "numbers are those of the unchanged model.",
         lambda record: record.get("unchanged", False),
+    ),
+    KEEPS_MORE: Footnote(
+        "↑",
+        "of what is to be kept it has more than the unchanged model, by more than the standard "
+        "error of their difference; it may have learned what it is scored on.",
+        lambda record: record.get(KEEPS_MORE, False),
     ),
     "unsearched": Footnote(
         "°",

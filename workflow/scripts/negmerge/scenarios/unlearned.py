@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from negmerge.checkpoints.divergence import DIVERGED, is_nothing_left, split_diverged
-from negmerge.checkpoints.states import State, read_state
+from negmerge.checkpoints.states import State, read_state, read_vector
 from negmerge.errors import UserError, find
 from negmerge.files import read_json_records
 from negmerge.scenarios.task import Task
@@ -58,7 +58,7 @@ def unlearned_state(base: State, choice: Mapping, candidates: Sequence[str]) -> 
     path = find("candidate", vector, paths)
     if choice["kind"] == "retrain":
         return read_state(path)
-    return apply(base, read_state(path), -choice["coefficient"], path)
+    return apply(base, read_vector(path), -choice["coefficient"], path)
 
 
 def unlearned_network(

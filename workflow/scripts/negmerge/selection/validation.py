@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from negmerge.checkpoints.divergence import split_diverged
-from negmerge.checkpoints.states import State, read_state
+from negmerge.checkpoints.states import State, read_state, read_vector
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
 from negmerge.selection.choice import Choice, Criterion, Point, nothing_left, option_ends
@@ -142,7 +142,7 @@ def sweep(
     halvings: int,
 ) -> list[Point]:
     """Measure base - coefficient * vector on a grid, and near what each criterion would choose."""
-    name, state = Path(path).stem, read_state(path)
+    name, state = Path(path).stem, read_vector(path)
     vector = validation.placed(state)
 
     def measure(coefficient: float) -> Point:
@@ -182,7 +182,7 @@ def choose_with_pruning(
         choice = nothing_left(base, diverged, 0)
         points = [replace(base, criteria=tuple(criterion.name for criterion in criteria))]
         return replace(choose(points, []), choices=[choice] * len(criteria))
-    counting = validation.counting(lambda name: (read_state(vectors[name]), vectors[name]))
+    counting = validation.counting(lambda name: (read_vector(vectors[name]), vectors[name]))
     asked: dict[tuple[str, float, str, int], int | float] = {}
 
     def count(*place: str | float) -> int | float:

@@ -432,6 +432,21 @@ class Experiment(Settings, ABC):
             for run in self.runs(task, known, self.check_counts(where, task, known)):
                 check_run(where, run)
 
+    def cautions(self, name: str, known: Catalogue) -> list[str]:
+        """Say where so few items choose that one of them is worth more than may be lost."""
+        role, lost = self.SCENARIO.roles[1], 1 - self.selection.keep
+        lines = []
+        for task in self.task_names:
+            counts = self.check_counts(name, task, known) if lost else None
+            items = counts[role]["select"] if counts else 0
+            if 0 < items * lost < 1 - 1e-9:
+                lines.append(
+                    f"{name}/{task}: only {items} {role} {self.SCENARIO.items} choose, and one of "
+                    f"them is worth {100 / items:.3g} %, more than the {100 * lost:.3g} % that may "
+                    f"be lost; {math.ceil(1 / lost - 1e-9)} or more can tell."
+                )
+        return lines
+
     @property
     def selection_roles(self) -> tuple[str, ...]:
         """The roles of images by which candidates are chosen."""

@@ -1,5 +1,6 @@
 """The settings of a study: experiments, and the tables and figures that show them."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import Field, PrivateAttr, model_validator
@@ -64,6 +65,14 @@ class Study(Extension):
     @property
     def datasets(self) -> list[str]:
         return sorted({name for row in self.experiments.values() for name in row.datasets})
+
+    def cautions(self, experiments: Iterable[str] | None = None) -> list[str]:
+        """Say which choices of some experiments, or of all, too few items make."""
+        return [
+            line
+            for name in dict.fromkeys(self.experiments if experiments is None else experiments)
+            for line in self.experiments[name].cautions(name, self.catalogue)
+        ]
 
     def datasets_of(self, table: Table) -> list[str]:
         """The data sets of the tasks that a table shows, sorted."""

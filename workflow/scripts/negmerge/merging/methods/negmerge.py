@@ -48,9 +48,16 @@ OPERATIONS = {
     "smallest": lambda s: s.lowest.where(s.lowest > 0, s.highest),
 }
 
+
+def times(vectors: int, operation: str, **_: object) -> int:
+    """Return how many times the mean an operation gives: K times, exactly so, for the sum."""
+    return vectors if operation == "sum" else 1
+
+
 METHOD = Method(
     combine,
     title="NegMerge",
     reference="Kim et al., NegMerge (ICML 2025), section 3; other operations: appendix C",
     options=Options,
+    times=times,
 )

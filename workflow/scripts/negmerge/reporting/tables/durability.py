@@ -176,7 +176,8 @@ class Durability(TableKind):
         rounded = [form for form in ROUNDINGS if f"forget_{form}" in names]
         first = scenario.roles[0]
         own = [name.removeprefix(f"{first}_") for name in measured if name.startswith(f"{first}_")]
-        forms = dict.fromkeys([*LABELS, *sorted({*own} - {*LABELS})])
+        # A record also has `forget_accuracy`, by which its model was chosen.
+        forms = dict.fromkeys([*LABELS, *sorted({*own} - {*LABELS, "accuracy"})])
         shown = [(role, form) for role in scenario.roles[:2] for form in forms]
         return (
             *(score(role, form) for role, form in shown if f"{role}_{form}" in names),

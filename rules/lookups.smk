@@ -509,7 +509,8 @@ def described(study, table):
     definition = table.model_dump(mode="json")
     for column in definition["columns"]:
         column["scenario"] = scenarios[column["experiments"][0]]
-    unlike = differences({name: mirror_of(name) for name in study.datasets_of(table)})
+    mirrors = {name: mirror_of(name) for name in study.datasets_of(table)}
+    unlike = differences(catalogue().datasets, mirrors)
     unlike += study.cautions(name for column in table.columns for name in column.experiments)
     return definition | ({"differs": unlike} if unlike else {})
 

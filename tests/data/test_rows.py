@@ -170,6 +170,10 @@ def test_what_decides_the_images_of_a_mirror_and_what_tables_say_of_it(config, c
     study = load_study(config, "paper", options=False)
     assert {"cars", "imagenet"} <= set(study.datasets_of(study.tables["table1"]))
     assert study.datasets_of(study.tables["table2"]) == ["cifar10"]
-    assert differences({"cars": archive, "dtd": None}) == []
-    (note,) = differences({"cars": parquet, "dtd": None})
+    rows = dict(catalogue.datasets)
+    assert differences(rows, {"cars": archive, "dtd": None}) == []
+    rows["dtd"] = rows["dtd"].model_copy(update={"differs": "saved as JPEG"})
+    assert rows["dtd"].contents() == catalogue.datasets["dtd"].contents()
+    note, other = differences(rows, {"cars": parquet, "dtd": None})
+    assert other == "dtd: saved as JPEG."
     assert note.startswith("cars (mirror parquet): the order of the images is another one")

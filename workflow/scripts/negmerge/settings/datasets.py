@@ -159,6 +159,12 @@ class Dataset(Settings):
         0, description="Number of classes; needed of images, but not of `folder`."
     )
     licence: str = Field(description="The terms of use of the images or questions.")
+    differs: str | None = advanced(
+        None,
+        exclude=True,
+        description="In what one's own files differ from those of the data set's authors, for "
+        "tables; null: in nothing that is known.",
+    )
     mirrors: list[Mirror] = advanced(
         [],
         description="Other files with the images, in the order in which they stand in for files "
@@ -317,13 +323,11 @@ def prepared_from(images: Path) -> str | None:
         return None
 
 
-def differences(mirrors: Mapping[str, Mirror | None]) -> list[str]:
+def differences(rows: Mapping[str, Dataset], mirrors: Mapping[str, Mirror | None]) -> list[str]:
     """Return in what the images of data sets differ from the originals, as far as it is known."""
-    return [
-        f"{name} (mirror {mirror.name}): {mirror.differs}."
-        for name, mirror in mirrors.items()
-        if mirror is not None and mirror.differs
-    ]
+    names = {name: f"{name} (mirror {m.name})" if m else name for name, m in mirrors.items()}
+    differ = {name: mirror or rows[name] for name, mirror in mirrors.items()}
+    return [f"{names[name]}: {row.differs}." for name, row in differ.items() if row.differs]
 
 
 def use_server(address: str | None) -> None:

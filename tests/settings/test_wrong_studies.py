@@ -20,6 +20,7 @@ WRONG = [
     (f"{CLIP}/coefficients", {"step": 0.6, "stop": 1}, "stop is 1.0", "step, 0.6"),
     (f"{CLIP}/coefficients", {"step": 1, "from": 0.1}, "found from, step; expected"),
     (f"{CLIP}/coefficients", {"from": 2, "to": 1, "per_decade": 9}, "from is 2.0", "than to, 1.0"),
+    (f"{CLIP}/selection/other_choices", {"gap": {"criterion": "control"}}, "'gap' is a criterion"),
     # Pools.
     (f"{CLIP}/pool", {}, "mini-clip.pool: no points", "grid, points or files"),
     (f"{CLIP}/pool", {"points": {"ties": {}}}, "mini-clip.pool", "'ties'", "method"),

@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from reporting_examples import PAPER, cell, outcomes, published, score, table
+from reporting_examples import PAPER, cell, means, outcomes, published, score, table
 
 from negmerge.errors import UserError
 from negmerge.reporting.cells import cells, paper_cell, read_cells, read_published, write_cells
 from negmerge.reporting.notes import notes
 from negmerge.reporting.records import MEAN, read_records
+from negmerge.reporting.tables.accuracy import KIND as ACCURACY
 from negmerge.selection import select_coefficient
 
 SHIPPED = Path(__file__).parents[2] / "config" / "published"
@@ -50,6 +51,32 @@ def test_paper_cell_and_difference(scores):
         unknown = cell(frame, *place)
         assert pd.isna(unknown["paper"])
         assert pd.isna(unknown["difference"])
+
+
+def test_a_difference_may_hold_for_some_rows_of_the_file_alone(scores):
+    frame = {"table1": PAPER["table1"].assign(split=["ours", "ours", "other", "ours"])}
+    where = published(comparable={"split": "ours"})
+    found = cells(table(column={"published": where}), scores, frame)
+    own = found[(found["experiment"] == MEAN) & (found["metric"] == "forget")].set_index("method")
+    assert own.loc["negmerge", "difference"] == pytest.approx(30 - 20.76)
+    assert own.loc["uniform", "paper"] == 22.50
+    assert math.isnan(own.loc["uniform", "difference"])
+
+
+def test_how_often_a_row_is_lowest_of_those_that_keep_enough():
+    rows = {"pretrained": "Base", "negmerge": "NegMerge", "uniform": "Uniform"}
+    right = {"digits": (40, 44, 180), "letters": (50, 30, 100), "signs": (30, 30, 172)}
+    records = [
+        score("a", task, method, forget, control)
+        for task, (negmerge, uniform, kept) in right.items()
+        for method, forget, control in (
+            ("pretrained", 160, 180), ("negmerge", negmerge, 172), ("uniform", uniform, kept)
+        )
+    ]  # fmt: skip
+    found = ACCURACY.cells(table(rows=rows), records, {})
+    lowest = means(found, "lowest")
+    # In the second task Uniform loses too much, in the third both are equal.
+    assert {name: lowest[name] for name in ("negmerge", "uniform")} == {"negmerge": 3, "uniform": 1}
 
 
 def test_shipped_cells_of_the_paper_of_which_one_is_not_known():

@@ -156,6 +156,8 @@ def test_the_numbers_of_a_figure_are_those_of_all_maps(draw, heatmaps, tmp_path)
     assert row.to_dict() == {
         "experiment": "net", "task": "trial1", "layer": "layer4", "class": "b",
         "label": "NegMerge", "probability": 0.0, "value": 18.0,
+        # The maps of the base sum up to 0 + ... + 7, those of NegMerge to 12 + ... + 19.
+        "of_base": pytest.approx(124 / 28, abs=1e-6),
     }  # fmt: skip
     # Where the training of all models diverged.
     state = {"images": torch.zeros(1, 3, 8, 8).byte(), "maps": torch.empty(0, 1, 1, 1)}

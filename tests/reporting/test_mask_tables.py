@@ -8,6 +8,7 @@ from negmerge.errors import UserError
 from negmerge.reporting.cells import cells
 from negmerge.reporting.layout import markdown
 from negmerge.reporting.tables.mask import join
+from negmerge.reporting.tables.sparsity import KIND as SPARSITY
 
 ROWS = {"uniform": "all", "negmerge": "agreeing", "task-arithmetic": "single best"}
 VOTES = {"nonzero_in_all": 80, "agreeing": 20, "trainable": 100, "state": 250, "models": 4}
@@ -125,3 +126,10 @@ def test_experiments_of_two_scenarios_stand_side_by_side(records, classifier):
     notes = printed([*records, *classifier], definition).notes
     for start in ("B/32: criterion `control` chooses", "net: criterion `retain` chooses"):
         assert any(note.startswith(start) for note in notes)
+
+
+def test_zeros_are_also_counted_in_as_many_numbers_as_the_files_of_others_hold():
+    record = counts("a", "digits", "negmerge", 20, 15)
+    definition = table(kind="sparsity", rows={"negmerge": "NegMerge"}, column={"whole": 400})
+    zeros = means(SPARSITY.cells(definition, [record], {}), "zeros_files")
+    assert zeros == {"negmerge": 95.0}

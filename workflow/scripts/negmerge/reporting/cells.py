@@ -151,8 +151,13 @@ def _column(
             mean = {"experiment": MEAN, "task": MEAN} | summary(shown[method], metric, references)
             if where := column["published"]:
                 paper, source = paper_cell(published, where, label, metric.name)
-                mean |= {"paper": paper, "paper_source": source, "comparable": where["comparable"]}
-                if where["comparable"] and None not in (paper, mean["value"]):
+                rows = where["comparable"]
+                is_like = bool(rows)
+                if isinstance(rows, Mapping):
+                    like = {**where, "where": {**where["where"], **rows}}
+                    is_like = None not in paper_cell(published, like, label, metric.name)[:1]
+                mean |= {"paper": paper, "paper_source": source, "comparable": is_like}
+                if is_like and None not in (paper, mean["value"]):
                     mean["difference"] = round(mean["value"] - paper, DIGITS)
             yield labels | mean | comparisons.get((method, metric.name, None), {})
             for number, record in enumerate(shown[method]):

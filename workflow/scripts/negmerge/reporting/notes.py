@@ -210,7 +210,9 @@ def _paper(table: Mapping, more: str, cells: pd.DataFrame) -> list[str]:
         return []
     lines = ["paper: the published cell, NA where it is not known to us."]
     if any(place["comparable"] for place in published):
+        some = any(isinstance(place["comparable"], Mapping) for place in published)
         lines.append("In brackets stands ours minus the paper's, in points.")
+        lines += ["Cells without it are from other works, on another split."] if some else []
     lines += [more] if more else []
     if cells["paper_source"].map(is_second_hand).any():
         lines.append(

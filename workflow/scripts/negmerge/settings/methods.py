@@ -96,7 +96,7 @@ class Drawn(Settings):
 
     random: PositiveInt = Field(description="How many points; larger parts hold smaller ones.")
     draws: PositiveInt = Field(1, description="How many parts: uses `NAME-1`, `NAME-2` and so on.")
-    draw: PositiveInt = advanced(1, description="The number of the part.")
+    draw: PositiveInt = Field(1, description="The number of the part, where there is one alone.")
 
     def of(self, points: Sequence[str]) -> list[str]:
         """Return the points of the part, sorted by name."""

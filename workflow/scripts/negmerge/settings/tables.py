@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, PositiveInt, model_validator
 
 from negmerge import plugins
 from negmerge.errors import UserError
@@ -41,8 +41,10 @@ class Published(Settings):
     table: str = Field(description="A file in config/published/, without .csv.")
     where: dict[str, str] = Field({}, description="The rows of the file: column -> value.")
     row: str = Field("method", description="The column with the names of the table's rows.")
-    comparable: bool = Field(
-        True, description="Print the difference; false where model or data are not the paper's."
+    comparable: bool | dict[str, str] = Field(
+        True,
+        description="Print the difference; false where model or data are not the paper's. Or for "
+        "which rows of the file: column -> value.",
     )
 
 
@@ -58,6 +60,11 @@ class Column(Settings):
         "null: the main criterion.",
     )
     published: Published | None = advanced(None, description="The paper's cells beside ours.")
+    whole: PositiveInt | None = advanced(
+        None,
+        description="Kind `sparsity`: also the zeros among so many numbers, those of the files "
+        "that others counted; what ours lack of them, is zero.",
+    )
 
 
 class Table(Settings):

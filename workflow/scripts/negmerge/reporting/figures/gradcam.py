@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 from negmerge.errors import UserError
 from negmerge.reporting import style
 from negmerge.reporting.kinds import FigureKind
+from negmerge.settings.methods import BASES
 
 if TYPE_CHECKING:
     import numpy as np
 
 COLUMNS = (
     "experiment", "task", "layer", "image", "class", "method", "label", "probability", "row",
-    "column", "value",
+    "column", "value", "of_base",
 )  # fmt: skip
 # Inches: an image's side, the room for text below it, beside the first one, and above a block.
 CELL, GAP, LEFT, TITLE = 1.0, 0.22, 1.5, 0.5
@@ -29,7 +31,8 @@ class GradCam(FigureKind):
     caption = (
         "Grad-CAM at the network's last stage: the brighter, the more the score of the image's "
         "class depends on the place. The maps of one image share their colours; below each is the "
-        "predicted probability of the class. The images are the first that the base classifies "
+        "predicted probability of the class, and below a row's name the sum of its maps, as a "
+        "share of the base's. The images are the first that the base classifies "
         "rightly in each of the first classes; a class in which none is right gives its first "
         "image, and comes last."
     )
@@ -94,13 +97,22 @@ def _frames(labels: Mapping[str, str], task: Heatmaps):
     import pandas as pd
 
     place = {key: task.origin[key] for key in ("experiment", "task", "layer")}
+    ratios = of_base(task)
     for (method, image), probability in np.ndenumerate(task.probability):
         name, values = task.origin["methods"][method], task.maps[method, image]
         row, column = np.indices(values.shape).reshape(2, -1)
         shown = {"image": task.origin["places"][image], "class": task.origin["classes"][image]}
         shown |= {"method": name, "label": labels[name]}
         shown |= {"probability": round(100 * float(probability), 6)}
-        yield pd.DataFrame(place | shown | {"row": row, "column": column, "value": values.ravel()})
+        shown |= {"row": row, "column": column, "value": values.ravel(), "of_base": ratios[method]}
+        yield pd.DataFrame(place | shown)
+
+
+def of_base(task: Heatmaps) -> list[float]:
+    """Return the sum of each method's maps, divided by that of the base; NaN without one."""
+    sums = dict(zip(task.origin["methods"], task.maps.sum(axis=(1, 2, 3)).tolist(), strict=True))
+    base = next((sums[name] for name in BASES if sums.get(name)), math.nan)
+    return [round(total / base, 6) for total in sums.values()]
 
 
 def _draw_task(canvas, top: float, labels: Mapping[str, str], task: Heatmaps) -> None:
@@ -108,7 +120,8 @@ def _draw_task(canvas, top: float, labels: Mapping[str, str], task: Heatmaps) ->
     origin, (width, height) = task.origin, canvas.get_size_inches()
     title = f"{origin['experiment']}: {origin['task']}"
     canvas.text(0.5, (top - 0.1) / height, title, ha="center", va="top", fontsize=10)
-    rows = ["image", *(labels[name] for name in origin["methods"])]
+    names = zip(origin["methods"], of_base(task), strict=True)
+    rows = ["image", *(labels[name] + f"\n{ratio:.2f}" * (ratio == ratio) for name, ratio in names)]
     for number, image in enumerate(task.images):
         picture = image.transpose(1, 2, 0)
         high, wide = picture.shape[:2]

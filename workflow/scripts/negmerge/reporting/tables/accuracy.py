@@ -1,6 +1,20 @@
 """Forget accuracy, and that of what is kept, where they are to be low and high (zero-shot)."""
 
+from collections.abc import Collection, Mapping
+
 from negmerge.reporting.kinds import TableKind
+from negmerge.scenarios import SCENARIOS
+from negmerge.scenarios.base import Metric, Number
+
+LOWEST = Metric(
+    "lowest", "tasks in which it is lowest", "", "higher",
+    lambda record, _: Number(record.get("lowest")),
+    over=lambda records, _: {
+        "std": None,
+        "value": sum(record["lowest"] for record in records) if len(records) > 1 else None,
+    },
+    optional=True,
+)  # fmt: skip
 
 
 class Accuracy(TableKind):
@@ -8,7 +22,9 @@ class Accuracy(TableKind):
 
     caption = (
         "Accuracy of the unlearned models on test images, in percent: on what was to be forgotten, "
-        "and on what was to be kept. The choice is the scale of the subtracted vector."
+        "and on what was to be kept. The choice is the scale of the subtracted vector. A row is "
+        "lowest in a task if no other that keeps as much of the base's test accuracy as its choice "
+        "had to keep has a lower forget accuracy."
     )
     is_scored = True
     shows_choice = True
@@ -22,7 +38,48 @@ class Accuracy(TableKind):
                 )
 
     def metrics_of(self, scenario, measured):
-        return scenario.metrics
+        return (*scenario.metrics, *([LOWEST] if LOWEST.name in measured else []))
+
+    def cells(self, table, records, published, outcomes=()):
+        scenario = SCENARIOS[table["columns"][0]["scenario"]]
+        marked = list(records)
+        if scenario.base in table["rows"]:
+            marked = with_lowest(marked, scenario.base, scenario.roles[1], table["rows"])
+        return super().cells(table, marked, published, outcomes)
+
+
+def with_lowest(records: list[Mapping], base: str, kept: str, rows: Collection[str]) -> list[dict]:
+    """Mark the records with the lowest forget accuracy of their task and criterion."""
+
+    def share(record: Mapping, role: str) -> float:
+        return record[role]["correct"] / record[role]["n"]
+
+    def place(record: Mapping) -> tuple[str, str]:
+        return record["experiment"], record["task"]
+
+    of_base = {place(record): share(record, kept) for record in records if record["method"] == base}
+    lowest: dict[tuple, float] = {}
+    able = []
+    for record in records:
+        is_row = record["method"] in rows and record["method"] != base and "forget" in record
+        able.append(
+            is_row
+            and place(record) in of_base
+            and share(record, kept) >= record["keep"] * of_base[place(record)]
+        )
+        if able[-1]:
+            group = *place(record), record.get("criterion")
+            lowest[group] = min(lowest.get(group, 1.0), share(record, "forget"))
+    return [
+        {
+            **record,
+            "lowest": int(
+                is_able
+                and share(record, "forget") <= lowest[*place(record), record.get("criterion")]
+            ),
+        }
+        for record, is_able in zip(records, able, strict=True)
+    ]
 
 
 KIND = Accuracy()

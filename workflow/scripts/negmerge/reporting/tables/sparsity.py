@@ -12,7 +12,7 @@ def zeros(whole):
 
 # Of a pool that was given: its files may have tensors of which the workflow makes no vector.
 OF_FILES = Metric(
-    "zeros_files", "zeros in all tensors of the pool's files", "%", "",
+    "zeros_files", "zeros in all tensors of the files", "%", "",
     lambda record, _: Number(
         100 * (1 - record["kept"] / (record["state"] + record["untouched_numbers"]))
     ),
@@ -35,6 +35,21 @@ class Sparsity(TableKind):
         Metric("kept", "numbers kept", "", "", read("kept")),
     )
 
+    def cells(self, table, records, published, outcomes=()):
+        wholes = {
+            experiment: column["whole"]
+            for column in table["columns"]
+            if column.get("whole")
+            for experiment in column["experiments"]
+        }
+        counted = [
+            record | {"untouched_numbers": wholes[record["experiment"]] - record["state"]}
+            if record["experiment"] in wholes
+            else record
+            for record in records
+        ]
+        return super().cells(table, counted, published, outcomes)
+
     def records(self, experiment, folder, row):
         return [f"{folder}/sparsity/{{table}}.json"]
 
@@ -51,8 +66,8 @@ class Sparsity(TableKind):
         ]
         if OF_FILES.name in set(cells["metric"]):
             lines.append(
-                "The pool's files also hold tensors of the text part, which are the base's in each "
-                "model: zeros in all tensors count them too, as the authors' code does."
+                "The files of such pools also hold tensors of the text part, which are the base's "
+                "in each model: zeros in all tensors count them too, as the authors' code does."
             )
         return lines
 

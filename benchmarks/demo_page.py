@@ -7,7 +7,7 @@ import pandas as pd
 from marks import FIGURES, MEASUREMENTS, ROOT, write_between
 
 FIRST_CHANGE = ROOT / "docs" / "first-change.md"
-LANGUAGE_MODELS = ROOT / "docs" / "language-models.md"
+RESULTS = ROOT / "docs" / "results.md"
 # What docs/first-change.md changes in the demo's study.
 CHANGE = (
     "l1-sparse: {epochs: 1, learning_rate: 0.02,",
@@ -27,7 +27,7 @@ def write(study: str, runs: list[dict]) -> None:
 def texts(study: str, runs: list[dict]) -> list[tuple]:
     """List the page, the marks and the text of each place where a demo is described."""
     if study == "demo-lm":
-        return [(LANGUAGE_MODELS, "demo-lm", language(runs))]
+        return [(RESULTS, "runs-demo-lm", language(runs))]
     return [
         (MEASUREMENTS, "measured", markdown(runs)),
         (ROOT / "README.md", "takes", takes(runs)),

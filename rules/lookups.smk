@@ -171,9 +171,9 @@ def shared_sweeps(wildcards):
 @of_experiment
 def choosing(one, wildcards):
     return {
-        "criteria": one.selection.criteria,
+        "criteria": one.choices,
         "keep": one.selection.keep,
-        "coefficients": one.coefficients.values,
+        "coefficients": one.tried_coefficients,
         "halvings": one.selection.halvings,
         "is_pruned": measuring(wildcards).is_pruned,
         "roles": one.selection_roles,

@@ -106,6 +106,11 @@ WRONG = [
     ('{"question": 3, "answer": "a"}\n', "line 1: question: Input should be a valid string; found"),
     ('{"question": "a", "answer": " "}\n', "line 1: answer: String should match pattern"),
     ('{"question": "a", "answer": "b", "perturbed_answer": "c"}\n', "line 1: perturbed_answer: I"),
+    ('{"question": "a", "answer": "b", "fact": "c"}\n', "line 1: Value error, fact 'c' is not in"),
+    (
+        '{"question": "a", "answer": "b", "fact": "b", "perturbed_answer": ["b"]}\n',
+        "line 1: Value error, perturbed_answer has the right answer 'b', too",
+    ),
 ]
 
 

@@ -93,6 +93,20 @@ def test_the_parts_of_a_trial_add_up_to_its_gap(draw, gaps):
     assert parts["negmerge", "trial1"] == pytest.approx(4.0)
 
 
+def test_draws_of_a_size_are_one_marker_with_their_spread(draw):
+    scores = [
+        score("a", "digits", f"negmerge-2-{number}", forget, 150, models=2)
+        for number, forget in ((1, 80), (2, 90), (3, 82))
+    ]
+    shown = figure("models", **{one["method"]: one["method"] for one in scores})
+    picture, data = draw(shown, scores=scores)
+    assert data["forget"].to_list() == [40, 45, 41]
+    (axes,) = picture.axes
+    assert axes.lines[0].get_ydata() == pytest.approx([42])
+    (bar,) = axes.collections[0].get_segments()
+    assert bar[:, 1] == pytest.approx([42 - 7**0.5, 42 + 7**0.5])
+
+
 @pytest.fixture
 def merges():
     counts = {

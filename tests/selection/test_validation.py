@@ -1,4 +1,5 @@
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -121,6 +122,31 @@ def test_with_options_too_the_pruned_choice_is_that_of_full_sweeps(world, halvin
         chosen = choose_with_pruning(world.validation, *how)
         assert chosen.choices == [CRITERION.choose(swept)]
         assert all(point.options == options[point.vector] for point in chosen.points)
+
+
+def test_choices_with_grids_of_their_own_share_the_passes_of_a_pruned_search(world):
+    fine = Criterion("control", 0.8, None, "", GRID, 1)
+    coarse = Criterion("coarse", 0.8, None, "control", GRID[::2], 0)
+    options = {name: {} for name in "abcd"}
+    how = world.validation, list(world.paths.values()), GRID
+    both = choose_with_pruning(*how, [fine, coarse], 0, options)
+    each = [choose_with_pruning(*how, [criterion], 0, options) for criterion in (fine, coarse)]
+    assert both.choices == [choice for chosen in each for choice in chosen.choices]
+    assert both.passes < sum(chosen.passes for chosen in each)
+    assert both.passes_full == each[0].passes_full
+    swept = [
+        point
+        for name, vector in world.vectors.items()
+        for point in explore(
+            world.measure(name, vector, 0.0),
+            0.0,
+            CoefficientGrid(GRID),
+            partial(world.measure, name, vector),
+            [fine, coarse],
+            0,
+        )
+    ]
+    assert both.choices == [fine.choose(swept), coarse.choose(swept)]
 
 
 def test_a_running_mean_sums_in_the_order_of_the_names(world):

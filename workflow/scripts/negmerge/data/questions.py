@@ -22,6 +22,8 @@ class Question:
     # The right answer in other words; None where there is none.
     paraphrased_answer: str | None = None
     perturbed_answer: tuple[str, ...] = ()  # wrong answers in the form of the right one
+    fact: str | None = None  # the part of the answer that is scored; None: all of it, and its end
+    form: str = ""  # which prompt of the model's row asks it; "": its `prompt`
 
     @property
     def texts(self) -> list[str]:
@@ -62,12 +64,19 @@ def read_questions(path: str | Path) -> list[Question]:
 ROLES = {
     "forget": "authors",
     "retain": "authors",
+    "all-retain": "authors",
     "refusals": "authors",
     "original": "authors",
     "before": "others",
     "holdout": "holdout",
     "real-authors": "real-authors",
     "world-facts": "world-facts",
+    "neighbours": "neighbours",
+    "other-wordings": "other-wordings",
+    "chat": "chat",
+    "french": "french",
+    "german": "german",
+    "text": "text",
 }
 
 

@@ -15,8 +15,12 @@ SPLITS = ("pretrain", "train", "test", "val")
 
 # The splits of a set of questions: the authors that are taught and of whom some are forgotten,
 # others from whom a model learns the language before, others whom no model has met, and questions
-# about the real world.
-QUESTION_SPLITS = ("authors", "others", "holdout", "real-authors", "world-facts")
+# about the real world. In sets of facts: facts near those that are forgotten, the same ones asked
+# in other ways and languages, and plain sentences.
+QUESTION_SPLITS = (
+    "authors", "others", "holdout", "real-authors", "world-facts", "neighbours", "other-wordings",
+    "chat", "french", "german", "text",
+)  # fmt: skip
 
 VALIDATION_SHARE = 0.1
 VALIDATION_LIMIT = 5000

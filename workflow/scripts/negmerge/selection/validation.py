@@ -171,31 +171,50 @@ def choose_with_pruning(
     halvings: int,
     options: Mapping[str, Mapping[str, Value]],
 ) -> Chosen:
-    """Choose a vector and its coefficient as full sweeps would, see `search`."""
+    """Choose a vector and its coefficient as full sweeps would, see `search`.
+
+    Criteria with grids of their own share what was counted.
+    """
     whole, diverged = split_diverged(paths)
     vectors: Mapping[str, str | Path] = {Path(path).stem: path for path in whole}
-    if vectors:
-        count = validation.counting(lambda name: (read_state(vectors[name]), vectors[name]))
-        keep = criteria[0].keep
-        chosen = search(list(vectors), coefficients, validation.sizes, count, keep, halvings)
-        print(chosen)
+    if not vectors:
+        base = validation.measure(diverged[0], 0.0)
+        choice = nothing_left(base, diverged, 0)
+        points = [replace(base, criteria=tuple(criterion.name for criterion in criteria))]
+        return replace(choose(points, []), choices=[choice] * len(criteria))
+    counting = validation.counting(lambda name: (read_state(vectors[name]), vectors[name]))
+    asked: dict[tuple[str, float, str, int], int | float] = {}
+
+    def count(*place: str | float) -> int | float:
+        if place not in asked:
+            asked[place] = counting(*place)
+        return asked[place]
+
+    searches: dict[tuple, Chosen] = {}
+    choices, measured = [], {}
+    for criterion in criteria:
+        grid = tuple(criterion.coefficients or coefficients)
+        how = criterion.keep, halvings if criterion.halvings is None else criterion.halvings
+        if (grid, *how) not in searches:
+            searches[grid, *how] = search(list(vectors), grid, validation.sizes, count, *how)
+        chosen = searches[grid, *how]
         (choice,) = chosen.choices
         lower, upper = option_ends(choice.vector, options) if choice.coefficient else (False, False)
-        choice = replace(
-            choice,
-            lower_end=choice.lower_end or lower,
-            upper_end=choice.upper_end or upper,
-            diverged=diverged,
-        )
-    else:
-        base = validation.measure(diverged[0], 0.0)
-        chosen, choice = choose([base], []), nothing_left(base, diverged, 0)
-    names = tuple(criterion.name for criterion in criteria)
+        ends = {"lower_end": choice.lower_end or lower, "upper_end": choice.upper_end or upper}
+        choices.append(replace(choice, **ends, diverged=diverged))
+        for point in chosen.points:
+            of_point = measured.setdefault((point.vector, point.coefficient), (point, []))[1]
+            of_point.append(criterion.name)
     points = [
-        replace(point, criteria=names, options=options.get(point.vector, {}))
-        for point in chosen.points
+        replace(point, criteria=tuple(names), options=options.get(point.vector, {}))
+        for point, names in measured.values()
     ]
-    return replace(chosen, choices=[choice] * len(criteria), points=points)
+    tried = frozenset().union(*(chosen.tried for chosen in searches.values()))
+    passes = sum(validation.sizes[role][batch] for _, _, role, batch in asked)
+    all_items = sum(map(sum, validation.sizes.values()))
+    chosen = Chosen(choices, points, passes, (len(tried) + len(vectors)) * all_items, tried)
+    print(chosen)
+    return chosen
 
 
 class RunningMean:

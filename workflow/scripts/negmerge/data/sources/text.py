@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, Field, PositiveInt, ValidationError, model_validator
 
 from negmerge.data.archives import read_file
 from negmerge.data.questions import Question
@@ -49,6 +49,16 @@ class Row(BaseModel, strict=True):
     answer: Text
     paraphrased_answer: Text | None = None
     perturbed_answer: list[Text] | None = None
+    fact: Text | None = None
+    form: str = ""
+
+    @model_validator(mode="after")
+    def _fact_counts(self):
+        if self.fact is not None and self.fact not in self.answer:
+            raise ValueError(f"fact {self.fact!r} is not in the answer {self.answer!r}")
+        if self.fact is not None and self.answer in (self.perturbed_answer or ()):
+            raise ValueError(f"perturbed_answer has the right answer {self.answer!r}, too")
+        return self
 
     @property
     def key(self) -> tuple[str, str]:
@@ -78,6 +88,8 @@ def read_questions(files: Files, row: Mapping) -> Iterator[Question]:
                 answer=row.answer,
                 paraphrased_answer=answers.paraphrased_answer,
                 perturbed_answer=tuple(answers.perturbed_answer or ()),
+                fact=row.fact,
+                form=row.form,
             )
 
 

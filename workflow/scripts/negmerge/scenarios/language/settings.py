@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.data.questions import forgotten
 from negmerge.errors import UserError, find
@@ -64,6 +64,17 @@ class TunedRecipe(Recipe):
         description="Train an adapter, which is added to the weights in the end; null: train all "
         "weights.",
     )
+    layers: PositiveInt | None = Field(
+        None,
+        description="Train only so many of the last blocks of the transformer; null: the whole "
+        "model.",
+    )
+
+    @model_validator(mode="after")
+    def _one_part(self):
+        if self.lora and self.layers:
+            raise ValueError("both `lora` and `layers`; expected one of them, or none")
+        return self
 
 
 class TextPoint(Finetune, TunedRecipe):
@@ -97,7 +108,17 @@ ANSWERS = 7
 FEWER_ANSWERS = {"holdout": 1, "real-authors": 4, "world-facts": 4}
 
 
-def question_counts(row: Dataset, share: float, most: int | None, further: Iterable[str]) -> Counts:
+# Which retain questions methods see that train.
+TrainedOn = Literal["all", "choosing"]
+
+
+def question_counts(
+    row: Dataset,
+    share: float,
+    most: int | None,
+    further: Iterable[str],
+    trained_on: TrainedOn = "all",
+) -> Counts:
     """Count questions by role; those of training are asked in all their wordings."""
     about, taught = row.questions, row.splits["authors"]
     authors = taught // about.per_author
@@ -106,12 +127,15 @@ def question_counts(row: Dataset, share: float, most: int | None, further: Itera
     judged = about.retained or retain - retain // 2
     most = most or taught
     others = row.splits.get("others", 0) * about.wordings * about.answers
+    others_there = {role: row.splits.get(role, 0) for role in further}
+    trained = retain - judged if trained_on == "choosing" else retain
     numbers = {
         "forget": (forget * about.wordings, min(forget, most), forget),
-        "retain": (retain * about.wordings, min(retain - judged, most), judged),
+        "retain": (trained * about.wordings, min(retain - judged, most), judged),
+        "all-retain": (retain * about.wordings, 0, 0),
         "original": (taught * about.wordings, 0, 0),
         "before": (others, 0, 0),
-        **{role: (0, 0, row.splits.get(role, 0)) for role in further},
+        **{role: (n * about.wordings, 0, n) for role, n in others_there.items()},
     }
     purposes = "train", "select", "score"
     return {role: dict(zip(purposes, counts, strict=True)) for role, counts in numbers.items()}
@@ -123,7 +147,10 @@ class Language(Experiment):
     SCENARIO: ClassVar[Scenario] = SCENARIO
     RECIPE: ClassVar[type[Recipe]] = TunedRecipe
     # Roles that are scored where the data set has questions of them.
-    FURTHER: ClassVar[tuple[str, ...]] = ("holdout", "real-authors", "world-facts")
+    FURTHER: ClassVar[tuple[str, ...]] = (
+        "holdout", "real-authors", "world-facts", "neighbours", "other-wordings", "chat", "french",
+        "german", "text",
+    )  # fmt: skip
     # In place of a task: what is made of all authors, for all tasks.
     WHOLE: ClassVar[str] = "all"
     # The folder of models of others.
@@ -167,6 +194,16 @@ class Language(Experiment):
         min_length=1,
         description="What a model says that does not know an answer, for methods that teach it to "
         "say so; the questions take them in turn.",
+    )
+    known: Annotated[float, Field(gt=0, lt=1)] = advanced(
+        0.1,
+        description="From which probability on the model is said to know a fact before it forgets, "
+        "in data sets whose questions name the part of the answer that counts.",
+    )
+    trained_on: TrainedOn = advanced(
+        "all",
+        description="Which retain questions methods see that train. all: those that are scored, "
+        "too, as in TOFU; choosing: only those that choose the coefficient. Retrain has all.",
     )
     measure: Literal["probability", "extraction"] = advanced(
         "probability",
@@ -214,7 +251,7 @@ class Language(Experiment):
             return Training(recipe, trained)
         start = None if self.before is None else self.before_place
         recipe = find("recipe", trained, {} if self.train is None else {trained: self.train})
-        return Training(recipe, {"retrain": "retain"}.get(trained, trained), start)
+        return Training(recipe, {"retrain": "all-retain"}.get(trained, trained), start)
 
     def job(self, task: str, known: Catalogue) -> dict:
         tasks = {**self.tasks, self.WHOLE: 0}
@@ -224,6 +261,8 @@ class Language(Experiment):
             "forgotten": find("task", task, tasks),
             "refusals": self.refusals,
             "measure": self.measure,
+            "known": self.known,
+            "trained_on": self.trained_on,
             "classes": 0,
         }
 
@@ -252,7 +291,8 @@ class Language(Experiment):
 
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         share, most = self.tasks.get(task, 0), self.selection.images
-        return question_counts(known.datasets[self.dataset], share, most, self.FURTHER)
+        row = known.datasets[self.dataset]
+        return question_counts(row, share, most, self.FURTHER, self.trained_on)
 
     def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
         """Count a pass for each answer to a question, and what the model's own answer takes."""
@@ -280,7 +320,7 @@ class Language(Experiment):
         if self.train:
             yield Run("train (original)", self.train, training_images(counts, "original"))
         if self.train and methods.RETRAIN in self.methods:
-            yield Run("train (retrain)", self.train, training_images(counts, "retain"))
+            yield Run("train (retrain)", self.train, training_images(counts, "all-retain"))
         yield from super().runs(task, known, counts)
 
     def check(self, where: str, known: Catalogue) -> None:

@@ -1,0 +1,174 @@
+"""Facts in tables (CSV): what a pre-trained model may know of countries and of other things."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from negmerge.data.archives import read_file
+from negmerge.data.questions import Question
+from negmerge.data.sources import Files, Seed, Source
+from negmerge.data.sources.text import QuestionOptions
+from negmerge.errors import UserError, unknown
+
+WRONG_ANSWERS = 3
+FORGOTTEN, NEARBY = "capital", ("currency", "language", "continent")
+PARTS = ("forget", "neighbours")
+LANGUAGES = ("french", "german")
+WORDINGS = ("scored", "trained", "unseen")
+# The columns of each file; the cells of those in the second list may be empty.
+COLUMNS = {
+    "countries": (("country", "split", FORGOTTEN), NEARBY),
+    "others": (("kind", "subject", "answer"), ()),
+    "wordings": (("kind", WORDINGS[0]), WORDINGS[1:]),
+    **dict.fromkeys(LANGUAGES, (("country", "subject", FORGOTTEN), ())),
+}
+SUBJECT = "{s}"
+
+
+class FactOptions(QuestionOptions):
+    per_author: Literal[1] = Field(
+        1, description="Each fact stands by itself, so tasks count facts in place of authors."
+    )
+    seed: Seed = Field(0, description="By which wrong answers are drawn.")
+
+    # The wording that is scored, and one that only trains.
+    wordings: ClassVar[int] = 2
+
+
+@dataclass(frozen=True)
+class Fact:
+    where: str  # file and line
+    kind: str
+    subject: str
+    answer: str
+
+
+def read_facts(files: Files, row: Mapping) -> Iterator[Question]:
+    """Ask facts; in `authors` the control stands first, and last the capitals to forget."""
+    splits = row["splits"]
+    tables = {name: list(_rows(files[name], *COLUMNS[name])) for name in COLUMNS if name in files}
+    asked, groups = _wordings(tables.pop("wordings")), _groups(tables)
+    answers: dict[str, set[str]] = defaultdict(set)
+    for fact in (fact for group in groups.values() for fact in group):
+        answers[fact.kind].add(fact.answer)
+        if fact.kind not in asked:
+            raise UserError(f"{fact.where}: {unknown('kind', fact.kind, asked)}")
+    numbers: dict[str, Iterator[int]] = defaultdict(count)
+
+    def ask(split: str, fact: Fact, wordings: Sequence[str], before=" ", after="", form=""):
+        wrong = _wrong(fact, answers[fact.kind], row["options"]["seed"])
+        right, *others = (f"{before}{answer}{after}" for answer in (fact.answer, *wrong))
+        question, *more = (_about(fact.subject, wording) for wording in wordings)
+        return Question(
+            split, next(numbers[split]), question, right, tuple(more), None, tuple(others),
+            fact.answer, form,
+        )  # fmt: skip
+
+    taught, forgotten = slice(0, 2), groups["forget"]
+    for split, facts in (
+        ("authors", [*groups["control"], *forgotten]),
+        ("neighbours", groups["neighbours"]),
+        *((name, groups[name]) for name in LANGUAGES if name in splits),
+    ):
+        yield from (ask(split, fact, asked[fact.kind][taught]) for fact in facts)
+    if "other-wordings" in splits:
+        yield from (ask("other-wordings", one, asked[FORGOTTEN][2:]) for one in forgotten)
+    for one in forgotten if "chat" in splits else ():
+        begun = _about(one.subject, asked[FORGOTTEN][0]) + " "
+        yield ask("chat", one, asked["chat"], begun, ".", "chat")
+    sentences = read_file(files["text"]).decode().splitlines() if "text" in splits else ()
+    for line in filter(str.strip, sentences):
+        yield Question("text", next(numbers["text"]), "", line.strip())
+
+
+def _groups(tables: Mapping[str, Sequence[tuple[str, Mapping]]]) -> dict[str, list[Fact]]:
+    """Part the facts by what they are for; what is left out only gives wrong answers."""
+    groups: dict[str, list[Fact]] = defaultdict(list)
+    parts = {one["country"]: one["split"] for _, one in tables["countries"]}
+    for where, one in tables["others"]:
+        groups["control"].append(Fact(where, one["kind"], one["subject"], one["answer"]))
+    for where, one in tables["countries"]:
+        if one["split"] not in PARTS:
+            raise UserError(f"{where}: {unknown('split', one['split'], PARTS)}")
+        groups[one["split"]].append(Fact(where, FORGOTTEN, one["country"], one[FORGOTTEN]))
+    for kind in NEARBY:
+        for where, one in tables["countries"]:
+            group = "neighbours" if one["split"] == "forget" else "left out"
+            if one[kind]:
+                groups[group].append(Fact(where, kind, one["country"], one[kind]))
+    for language in LANGUAGES:
+        for where, one in tables.get(language, ()):
+            if parts.get(one["country"]) != "forget":
+                forgotten = [name for name, part in parts.items() if part == "forget"]
+                raise UserError(f"{where}: {unknown('country', one['country'], forgotten)}")
+            groups[language].append(Fact(where, language, one["subject"], one[FORGOTTEN]))
+    return groups
+
+
+def _wordings(rows: Sequence[tuple[str, Mapping]]) -> dict[str, list[str]]:
+    asked = {}
+    for where, one in rows:
+        asked[one["kind"]] = texts = [one[name] for name in WORDINGS if one[name]]
+        for text in texts:
+            if SUBJECT not in text:
+                raise UserError(f"{where}: {text!r} has no {SUBJECT}, where the subject stands")
+        if one["kind"] not in ("chat", *LANGUAGES) and len(texts) < len(WORDINGS):
+            raise UserError(f"{where}: {len(texts)} wordings, expected {len(WORDINGS)}")
+    for kind in (FORGOTTEN, "chat"):
+        if kind not in asked:
+            raise UserError(f"{rows[-1][0]}: this is the last line, and none has kind {kind!r}")
+    return asked
+
+
+def _wrong(fact: Fact, answers: Collection[str], seed: int) -> list[str]:
+    """Draw answers to other facts of a kind, by name, so that new facts change few draws."""
+    others = answers - {fact.answer}
+    if len(others) < WRONG_ANSWERS:
+        raise UserError(
+            f"{fact.where}: {len(others)} answers of kind {fact.kind!r} differ from "
+            f"{fact.answer!r}, expected at least {WRONG_ANSWERS}"
+        )
+    names = {f"{seed}/{fact.kind}/{fact.subject}/{answer}": answer for answer in others}
+    drawn = sorted(names, key=lambda name: sha256(name.encode()).digest())
+    return [names[name] for name in drawn[:WRONG_ANSWERS]]
+
+
+def _about(subject: str, wording: str) -> str:
+    text = wording.replace(SUBJECT, subject)
+    return text[0].upper() + text[1:]
+
+
+def _rows(
+    path: str, needed: Sequence[str], optional: Sequence[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Read a table with a header, each row with its file and line."""
+    table = csv.DictReader(read_file(path).decode("utf-8-sig").splitlines())
+    for column in (*needed, *optional):
+        if column not in (table.fieldnames or ()):
+            raise UserError(f"{path}: line 1: no column {column!r}; found {table.fieldnames}")
+    for one in table:
+        where = f"{path}: line {table.line_num}"
+        cells = [cell for cell in (*one.values(), *one.pop(None, ())) if isinstance(cell, str)]
+        if len(cells) != len(table.fieldnames):
+            raise UserError(f"{where}: {len(cells)} cells, expected {len(table.fieldnames)}")
+        stripped = {column: cell.strip() for column, cell in one.items()}
+        for column in needed:
+            if not stripped[column]:
+                raise UserError(f"{where}: column {column!r} is empty, expected a text")
+        yield where, stripped
+
+
+SOURCES = {
+    "facts": Source(
+        read_facts,
+        lambda _, splits: {"countries", "others", "wordings", *({*LANGUAGES, "text"} & {*splits})},
+        FactOptions,
+        has_questions=True,
+    ),
+}

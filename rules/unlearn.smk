@@ -8,6 +8,8 @@ rule unlearn:
         unpack(role_inputs()),
         base=base,
         reference=in_task(paths.reference, "method"),
+        vectors=in_task(paths.taken, "method"),
+        choice=in_task(paths.chosen_of_taken, "method"),
     output:
         candidates=intermediate(
             "results/{study}/{experiment}/{task}/candidates/{method}.safetensors"

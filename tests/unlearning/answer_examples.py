@@ -8,7 +8,11 @@ from negmerge.evaluation.answering import Answering
 from negmerge.unlearning import METHODS, Data
 from small_language_models import VOCABULARY, language_model
 
-NAMES = [name for name in METHODS if "language" in METHODS[name].options.scenarios]
+NAMES = [
+    name
+    for name in METHODS
+    if "language" in METHODS[name].options.scenarios and METHODS[name].options.vectors == "none"
+]
 OPTIONS = {"epochs": 2, "learning_rate": 3e-3}
 OWN = {"rmu": {"layer": 0}}
 

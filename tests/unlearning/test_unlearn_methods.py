@@ -29,7 +29,9 @@ from negmerge.unlearning.methods.boundary_shrink import adversarial_images, near
 from negmerge.unlearning.methods.perta import importances
 from negmerge.unlearning.methods.ssd import dampen, importance
 
-FOR_IMAGES = [name for name in METHODS if "classifier" in METHODS[name].options.scenarios]
+# Those that move along vectors are in test_vector_methods.py.
+WITHOUT_VECTORS = [name for name in METHODS if METHODS[name].options.vectors == "none"]
+FOR_IMAGES = [n for n in WITHOUT_VECTORS if "classifier" in METHODS[n].options.scenarios]
 TRAINING = [name for name in FOR_IMAGES if "epochs" in METHODS[name].options.model_fields]
 # SSD changes nothing on so small a model unless it selects more weights than usual.
 SHORT = {name: {"epochs": 1, "learning_rate": 0.05} for name in TRAINING} | {"ssd": {"alpha": 1.0}}

@@ -2,10 +2,12 @@
 
 from torch import nn
 
+from negmerge.checkpoints.divergence import split_diverged
 from negmerge.checkpoints.states import read_state, write_state
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
+from negmerge.merging.pool import chosen_vectors
 from negmerge.models.clip import freeze
 from negmerge.scenarios import load_task
 from negmerge.scenarios.unlearned import choices
@@ -25,13 +27,18 @@ with job(snakemake):
         task, inputs.base, loaders, roles=params.roles, **params.validation
     )
     base, classes = read_state(inputs.base), params.scenario["classes"]
+    taken, _ = split_diverged(inputs.get("vectors", []))
+    for choice in inputs.get("choice", []) if taken else []:
+        by_main_rule, *_ = chosen_vectors(choice, taken).values()
+        taken = [taken[by_main_rule]]
+    vectors = [read_state(path) for path in taken]
 
     def train(searched: dict) -> nn.Module:
         """Train the base with the options that are searched."""
         model = task.network(base, inputs.base)
         freeze(model, params.freeze)
         options = params.options | searched
-        unlearn(model, method, options, task, classes, recipe, params.seed, loaders)
+        unlearn(model, method, options, task, classes, recipe, params.seed, loaders, vectors)
         return model
 
     criteria = load_criteria(params.criteria, params.keep, inputs.get("reference", []))

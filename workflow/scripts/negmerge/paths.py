@@ -101,6 +101,22 @@ def chosen_vector(experiment: Experiment, method: str) -> list[str]:
     return selected(experiment, method) if several else []
 
 
+def taken(experiment: Experiment, method: str) -> list[str]:
+    """Return the paths of the vectors that a method moves along."""
+    along = experiment.use(method).along
+    if along is None:
+        return []
+    return (
+        pool_vectors(experiment, method) if along == methods.POOL else candidates(experiment, along)
+    )
+
+
+def chosen_of_taken(experiment: Experiment, method: str) -> list[str]:
+    """Return the paths of the choice among those vectors, where one of several is taken."""
+    along = experiment.use(method).along
+    return [] if along in (None, methods.POOL) else chosen_vector(experiment, along)
+
+
 def selected(experiment: Experiment, method: str) -> list[str]:
     """Return the paths of what was chosen for a method, where there is something to choose."""
     return [f"selected/{method}.json"] if experiment.is_searched(method) else []

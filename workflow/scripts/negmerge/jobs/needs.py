@@ -180,6 +180,7 @@ def unlearn(case: Case) -> Work:
     halvings = sum(choice["halvings"] for choice in experiment.choices)
     beside = 2 * halvings * len(scales)
     batches, models = tried[0].batches_per_step, len(tried) + beside + 1
+    vectors = len(paths.taken(experiment, name))
     images = batches * sum(case.counts[role]["train"] for role in tried[0].passes)
     recipe = experiment.unlearn
     recipe = recipe.model_copy(update={"batch_size": batches * recipe.batch_size})
@@ -189,11 +190,11 @@ def unlearn(case: Case) -> Work:
         passed=models * case.validation,
         loaded=case.validation,
         moves=models,
-        moved=criteria,
+        moved=criteria + vectors,
         attack=models * case.attack("select"),
         written=criteria * case.state,
-        # The base and the best models; a method holds masks, a teacher or an old gradient.
-        memory=case.validating(2 + 2 * criteria, beside=3, recipe=recipe),
+        # The base, the best models and vectors; a method holds masks, a teacher or an old gradient.
+        memory=case.validating(2 + 2 * criteria + vectors, beside=3 + vectors, recipe=recipe),
     )
 
 

@@ -1,9 +1,11 @@
 """Running an unlearn method on the items of a scenario."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from negmerge.checkpoints.states import State
+from negmerge.errors import NotFinite
 from negmerge.scenarios.task import Task
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning.core import Data, Method, recipe_for
@@ -18,9 +20,12 @@ def unlearn(
     recipe: Recipe,
     seed: int,
     loaders: int = 0,
+    vectors: Sequence[State] = (),
 ) -> None:
     """Let a model forget, in place."""
     checked = method.check(method.title, options)
+    if checked.vectors != "none" and not vectors:
+        raise NotFinite("all vectors to move along diverged")
     recipe = recipe_for(recipe, checked)
     forget, retain = (task.role(name, "train") for name in task.roles[:2])
     refusals = None
@@ -38,5 +43,9 @@ def unlearn(
         recipe=recipe,
         refusals=refusals,
         retain_objective=retain.objective,
+        vectors=tuple(
+            {name: tensor.to(forget.objective.device) for name, tensor in vector.items()}
+            for vector in vectors
+        ),
     )
     method.run(model, data, checked)

@@ -521,6 +521,12 @@ class Experiment(Settings, ABC):
                 if not fnmatch.filter(self.pool.changes, pattern):
                     points = unknown("point", pattern, self.pool.changes)
                     raise UserError(f"methods.{name}.points: {points}")
+            if use.along not in (None, methods.POOL):
+                vectors = [n for n in self.methods if methods.kind(n) in methods.CHOSEN]
+                if use.along not in vectors:
+                    raise UserError(
+                        f"methods.{name}.along: {unknown('method', use.along, vectors)}"
+                    )
             self.points(name)
             self.single(name)
 

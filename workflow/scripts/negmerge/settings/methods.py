@@ -27,6 +27,8 @@ MASKED = "masked-single"
 TIMES = "times"
 # The kinds of methods that take vectors of the pool, and choose a coefficient.
 CHOSEN = ("single", "merge", "greedy")
+# What a method moves along that takes all vectors of the pool, not what a method makes of them.
+POOL = "pool"
 
 
 class Greedy(Settings):
@@ -123,6 +125,11 @@ class Use(Settings):
         "one and its neighbours, see `selection.halvings`; or it is merged, and the criterion "
         "chooses among all of them at all coefficients.",
     )
+    along: str | None = Field(
+        None,
+        description="For methods that move along vectors, and needed for them: the method of the "
+        "experiment that makes or chooses the vector, or `pool`, all vectors of `points`.",
+    )
     search: Literal["full", "exact-pruned"] | None = advanced(
         None, description="Instead of the experiment's `selection.search`."
     )
@@ -193,7 +200,7 @@ def check(name: str, use: Use) -> None:
         raise UserError(f"{where}: the name of a method's use must not have a '.' in it")
     if what in ("base", "retrain") and name != method:
         raise UserError(f"{where}: there is only one {method}, expected the name {method!r}")
-    if use.points and what not in ("merge", "greedy", "single"):
+    if use.points and what not in CHOSEN and use.along != POOL:
         raise UserError(f"{where}: `points` goes with merges, and only with them")
     if use.grid and what not in FOLDERS:
         raise UserError(f"{where}: `grid` goes with methods that train and merges but greedy")
@@ -208,6 +215,14 @@ def check_options(where: str, name: str, use: Use, scenario: str) -> None:
     if not serves(name, scenario):
         served = " and ".join(definition(name).options.scenarios)
         raise UserError(f"{where}: it is for {served}, not for {scenario}")
+    takes = definition(name).options.vectors if kind(name) == "unlearn" else "none"
+    if (takes == "none") == (use.along is not None) or (takes == "one" and use.along == POOL):
+        expected = {
+            "none": "none",
+            "one": f"a merge or {SINGLE}",
+            "any": f"a merge, {SINGLE} or {POOL}",
+        }
+        raise UserError(f"{where}: along is {use.along}, expected {expected[takes]}")
     for options in combinations(use) if kind(name) in FOLDERS else ():
         definition(name).check(where, options)
 

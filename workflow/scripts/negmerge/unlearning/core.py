@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from negmerge import plugins
+from negmerge.checkpoints.states import State
 from negmerge.errors import UserError
 from negmerge.evaluation.accuracy import Batch, Loss, Objective
 from negmerge.settings.checks import Described
@@ -48,6 +49,7 @@ class Data:
     # with its answer, and with one that says that the model does not know.
     refusals: Loader | None = None
     retain_objective: Objective | None = None  # for the other items where they have other classes
+    vectors: tuple[State, ...] = ()  # task vectors of the base, for methods that move along them
 
     def loss(self, model: nn.Module) -> Loss:
         """Make the loss of training, which calls the model."""
@@ -75,6 +77,7 @@ class UnlearnOptions(Settings):
     scenarios: ClassVar[tuple[str, ...]] = ("classifier",)  # whose models it can make forget
     data_used: ClassVar[DataUsed]  # which items it reads; a property where the options decide it
     refusals: ClassVar[bool] = False  # whether it reads answers that the model does not know
+    vectors: ClassVar[Literal["none", "one", "any"]] = "none"  # how many a use's `along` gives
     batches_per_step: ClassVar[int] = 1
 
     @property

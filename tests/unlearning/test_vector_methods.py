@@ -1,0 +1,106 @@
+"""Methods that move along task vectors, on models whose loss is a sum of weighted numbers."""
+
+import pytest
+import torch
+from torch import nn
+from unlearning_examples import CPU, Batches, Unreadable, example_recipe, unlearn
+
+from negmerge.errors import UserError
+from negmerge.settings.methods import Use, check_options
+from negmerge.unlearning import Data
+from negmerge.unlearning.methods.atlas import move, slopes
+from negmerge.unlearning.methods.gradfix import masked
+
+
+class Weights(nn.Module):
+    """A weight for each column of the items."""
+
+    def __init__(self, *numbers):
+        super().__init__()
+        for name, number in zip("abc", numbers, strict=False):
+            self.register_parameter(name, nn.Parameter(torch.tensor(float(number))))
+
+    @property
+    def numbers(self):
+        return [round(parameter.item(), 6) for parameter in self.parameters()]
+
+
+class Linear:
+    """The loss is the mean over items of item x weights, so its gradient is their mean."""
+
+    device = CPU
+
+    def loss(self, model, label_smoothing):
+        return lambda items, labels: (items @ torch.stack([*model.parameters()])).mean()
+
+
+def data(forget, retain, *vectors, size=2):
+    parts = [
+        Unreadable() if items is None
+        else Batches(torch.tensor(items), torch.zeros(len(items)), size)
+        for items in (forget, retain)
+    ]  # fmt: skip
+    states = [dict(zip("abc", map(torch.tensor, vector), strict=False)) for vector in vectors]
+    parts = [*parts, *parts, Unreadable()]
+    return Data(*parts, Linear(), 0, 0, example_recipe(), vectors=tuple(states))
+
+
+def test_gradfix_keeps_what_raises_the_loss_when_it_is_taken_away():
+    tau = torch.tensor([0.2, -0.1, 0.3, 0.0, -0.4])
+    gradient = torch.tensor([-1.0, -2.0, 0.5, -3.0, 0.0])
+    kept = masked(tau, gradient.sign())
+    assert torch.equal(kept, torch.tensor([0.2, 0.0, 0.0, 0.0, 0.0]))
+    # By how much the loss moves, to first order, for each unit of the coefficient.
+    assert (-kept @ gradient).item() == pytest.approx(0.2)
+    assert (-tau @ gradient).item() == pytest.approx(-0.15)
+
+
+@pytest.mark.parametrize(("signs", "expected"), [("mean", [-3.0, 5.0]), ("majority", [1.0, 5.0])])
+def test_gradfix_takes_the_sign_of_the_mean_or_of_most_items(signs, expected):
+    # Batches of two and one: their means would add up to another sign than those of the items.
+    items = data([[1.0, 1.0], [1.0, 1.0], [-10.0, 1.0]], None, (2.0, 3.0))
+    model = unlearn("gradfix", Weights(1, 5), items, coefficient=2.0, signs=signs)
+    assert model.numbers == expected
+
+
+def test_atlas_takes_one_step_by_the_slopes_of_the_coefficients():
+    forget, retain, tau = [-3.0, 1.0, 0.0], [0.5, -0.5, 0.0], (1.0, 2.0, 1.0)
+    gradient = [torch.tensor(r - f) for f, r in zip(forget, retain, strict=True)]
+    assert slopes(gradient, [[*map(torch.tensor, tau)]]).tolist() == [[3.5, -3.0, 0.0]]
+    items = data([forget], [retain], tau)
+    model = unlearn("atlas", Weights(1, 1, 1), items, epochs=1, learning_rate=0.01)
+    # The coefficients are -0.01, 0.01 and 0; the second tensor is added, and that is right.
+    assert model.numbers == [0.99, 1.02, 1.0]
+
+
+def test_coefficients_that_are_equal_are_task_arithmetic():
+    start, vectors = [torch.randn(3, 2), torch.randn(4)], []
+    for _ in range(2):
+        vectors.append([torch.randn_like(tensor) for tensor in start])
+    parameters = [nn.Parameter(tensor.clone()) for tensor in start]
+    move(parameters, start, vectors, torch.full((2, 2), -0.5))
+    for place, parameter in enumerate(parameters):
+        expected = start[place] - 0.5 * vectors[0][place] - 0.5 * vectors[1][place]
+        torch.testing.assert_close(parameter.detach(), expected)
+
+
+def test_atlas_learns_on_a_pool_with_a_coefficient_for_each_vector():
+    items = data([[1.0, 0.0]], [[0.0, 1.0]], (-1.0, 0.0), (0.0, 1.0))
+    model = unlearn("atlas", Weights(0, 0), items, epochs=4, learning_rate=0.1, weight_decay=0.0)
+    a, b = model.numbers
+    # The forget loss should rise and the retain loss fall, each by the vector that moves it.
+    assert a == pytest.approx(0.4, abs=1e-3)
+    assert b == pytest.approx(-0.4, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "along", "expected"),
+    [
+        ("atlas", None, "along is None, expected a merge, task-arithmetic or pool"),
+        ("gradfix", "pool", "along is pool, expected a merge or task-arithmetic"),
+        ("finetune", "negmerge", "along is negmerge, expected none"),
+    ],
+)
+def test_a_study_says_what_a_method_moves_along(name, along, expected):
+    with pytest.raises(UserError, match=f"^methods.{name}: {expected}"):
+        check_options(f"methods.{name}", name, Use(along=along), "classifier")

@@ -29,7 +29,7 @@ NO_LIMIT := -o faulthandler_timeout=0
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))
 AGAIN = $(strip make $(MAKECMDGOALS) $(GIVEN))
 
-.PHONY: study demo-lm test test-smoke test-demo test-studies test-faults test-slurm test-clients lint format docs image bench check-gpu lock audit clean help
+.PHONY: study demo-lm test test-smoke test-demo test-studies test-faults test-slurm test-clients test-conda lint format docs image bench check-gpu lock audit clean help
 
 study: $(READY) $(SCHEMAS)  ## run a study to its report; what is done already is kept
 	@echo 'study $(STUDY): $(TAKES)'
@@ -62,6 +62,9 @@ test-slurm: $(READY)  ## test on a Slurm that is installed with apt (root or sud
 
 test-clients: $(READY)  ## test that programs of others load what is written
 	tests/clients/run
+
+test-conda: $(READY)  ## run the study of .test in conda environments (needs conda)
+	$(BIN)/snakemake --cores $(CORES) --sdm conda --show-failed-logs --directory .test
 
 lint: $(READY)  ## check the style of the sources and lint the workflow
 	$(BIN)/ruff check .

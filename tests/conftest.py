@@ -11,6 +11,7 @@ import yaml
 from hypothesis import settings
 from PIL import Image
 
+import warm_python
 from negmerge.data.preparation import write_images
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import load_catalogue
@@ -28,6 +29,11 @@ LONG = (
     "packaging",
 )
 
+# Nothing answers there: what asks the network for something fails at once, wherever tests run.
+os.environ |= dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+os.environ |= {"no_proxy": "127.0.0.1,localhost"}
+if warm_python.PLACE not in os.environ:  # the workers of xdist have that of the main process
+    warm_python.start()
 pytest_plugins = ["tiny_study"]
 
 # The same examples each time, so that a failure is a change of the code.
@@ -35,9 +41,6 @@ settings.register_profile("project", derandomize=True, deadline=None, max_exampl
 settings.load_profile("project")
 # Tests may run side by side, and more threads than cores make small operations slow.
 torch.set_num_threads(1)
-# Nothing answers there: what asks the network for something fails at once, wherever tests run.
-os.environ |= dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
-os.environ |= {"no_proxy": "127.0.0.1,localhost"}
 
 
 @pytest.hookimpl(tryfirst=True)

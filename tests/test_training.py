@@ -1,5 +1,8 @@
 import math
 import re
+import sys
+import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
+from negmerge import curves
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit, learning_rate, scheduled_rate
@@ -192,3 +196,71 @@ def test_weights_that_the_last_step_ruins_are_refused():
         r"holds \d+ NaN or infinite of 12",
         str(caught.value),
     )
+
+
+class Recorder(types.ModuleType):
+    """TensorBoard's writer and MLflow's functions, as far as curves use them."""
+
+    def __init__(self):
+        super().__init__("recorder")
+        self.places, self.values = [], []
+
+    def SummaryWriter(self, folder):
+        self.places.append(folder)
+        return self
+
+    def add_scalar(self, label, number, step):
+        self.values.append((step, label, number))
+
+    def flush(self):
+        pass
+
+    end_run = flush
+
+    def set_experiment(self, name):
+        self.experiment = name
+
+    def start_run(self, run_name):
+        self.places.append(f"{self.experiment}/{run_name}")
+
+    def log_metrics(self, numbers, step):
+        self.values += [(step, label, number) for label, number in numbers.items()]
+
+
+@pytest.fixture
+def chosen():
+    """A function that chooses curves for a job of the study `mine`, until the test ends."""
+    log = Path("results/mine/logs/finetune/clip/digits/m1.log")
+    yield lambda kind: curves.choose(kind, log)
+    curves.choose(None, log)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"), [("tensorboard", "results/mine/tensorboard"), ("mlflow", "mine")]
+)
+def test_curves_hold_each_step_of_each_training(chosen, monkeypatch, kind, place):
+    recorder = Recorder()
+    module = {"tensorboard": "torch.utils.tensorboard"}.get(kind, kind)
+    monkeypatch.setitem(sys.modules, module, recorder)
+    plain = [train(model(), data()) for _ in range(2)]
+    chosen(kind)
+    assert all(torch.equal(weights(train(model(), data())), weights(net)) for net in plain)
+    name = f"{place}/finetune/clip/digits/m1"
+    assert recorder.places == [name, f"{name}-2"]
+    steps = [step for step, label, _ in recorder.values if label == "loss"]
+    assert steps == [*range(1, 7)] * 2
+    drawn = [number for _, label, number in recorder.values if label == "rate"]
+    assert drawn == [learning_rate(step, 0.01, 2, 6) for step in range(6)] * 2
+    first = functional.cross_entropy(model()(data()[0][0]), data()[0][1])
+    assert recorder.values[0][2] == pytest.approx(first.item())
+
+
+def test_curves_that_cannot_be_drawn_are_one_line(chosen, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    for kind, line in (
+        ("wandb", "curves: wandb; expected tensorboard or mlflow"),
+        ("mlflow", "curves: mlflow is not installed: pip install mlflow"),
+    ):
+        with pytest.raises(UserError, match=f"^{line}$"):  # noqa: PT012
+            chosen(kind)
+            train(model(), data())

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+import warm_python
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+# What starts Snakemake, and it its jobs: see warm_python.py.
+PYTHON = warm_python.command()
 MODEL = {
     "title": "Tiny CLIP",
     "weights": "pretrain",
@@ -86,12 +89,12 @@ def add_tiny_language(folder: Path) -> None:
 class Checkout:
     """A folder with a copy of the workflow."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, python: str = PYTHON):
+        self.folder, self.python = folder, python
 
     def snakemake(self, *arguments: str, **options) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [*SNAKEMAKE, *arguments],
+            [self.python, "-m", "snakemake", *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -101,7 +104,7 @@ class Checkout:
     def start(self, *arguments: str, **options) -> subprocess.Popen:
         """Start Snakemake as the leader of a process group of its own."""
         return subprocess.Popen(
-            [*SNAKEMAKE, *arguments],
+            [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -130,7 +133,7 @@ class Checkout:
 
     def copy(self, folder: Path) -> "Checkout":
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Checkout(folder)
+        return Checkout(folder, self.python)
 
     def artefacts(self, study: str = "tiny") -> dict[str, bytes]:
         """The files that must be the same, byte for byte, however a run went."""
@@ -180,7 +183,7 @@ def finished(checkout, tmp_path_factory) -> Checkout:
             run = copy.snakemake("--cores", str(os.cpu_count()), "--", "results/tiny/report.html")
             assert run.returncode == 0, run.stdout + run.stderr
             copy.folder.rename(done)
-    return Checkout(done)
+    return Checkout(done, checkout.python)
 
 
 @pytest.fixture

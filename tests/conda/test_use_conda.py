@@ -1,5 +1,7 @@
 """`snakemake --use-conda` with the project's own environments, solved and installed for real.
 
+The study is that of `.test`.
+
 Real: the files in `envs/` with their pins, all that Snakemake does with them, the solver and the
 installer (py-rattler), the activation, and the jobs that then run in the environments.
 
@@ -25,13 +27,12 @@ from conda_channel import install_conda
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ENVS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
-TASK = "results/small/resnet/trial1"
-TARGETS = (f"{TASK}/merged/negmerge.safetensors", "results/small/report.html")
+TARGETS = ("results/small/tables/gap.md", "results/small/report.html")
 RAN = {
     "data": {"prepare", "split"},
-    "models": {"train", "finetune"},
+    "models": {"train", "finetune", "score"},
     "merging": {"merge"},
-    "reporting": {"report"},
+    "reporting": {"table", "report"},
 }
 # Runs the imports at the head of scripts, which reach the library, then all files to choose from.
 IMPORTS = """
@@ -108,7 +109,7 @@ def checkout(tmp_path_factory) -> Checkout:
     for name in ("config", "docs", "envs", "profiles", "report", "resources", "rules", "workflow"):
         shutil.copytree(ROOT / name, folder / name, ignore=left_out)
     shutil.copy(ROOT / "Snakefile", folder)
-    shutil.copy(HERE / "small.yaml", folder / "config" / "studies")
+    shutil.copy(ROOT / ".test/config/studies/small.yaml", folder / "config/studies")
     made = Checkout(folder, install_conda(home, *wanted_packages()))
     run = made.snakemake("--", *TARGETS)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -124,6 +124,7 @@ def test_no_module_imports_in_a_way_that_the_closure_cannot_see():
 ORDER = (
     (
         "errors",
+        "curves",
         "files",
         "seeds",
         "plugins",

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from negmerge.jobs import needs
 from negmerge.jobs.plan import make_plan
 from negmerge.jobs.work import Work, load_costs
 from negmerge.settings.study import load_study
+from tiny_study import PYTHON
 
 CLIP = {"experiment": "mini-clip", "task": "digits"}
 FINETUNE = needs.finetune, CLIP | {"point": "m1-n1"}
@@ -185,7 +185,7 @@ def test_real_runs_took_at_most_twice_or_half_of_the_plan(workflow, monkeypatch,
 
 def dry_run(*targets):
     """Count the jobs of Snakemake's own dry run."""
-    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "reason", "--", *targets]
+    command = [PYTHON, "-m", "snakemake", "-n", "--quiet", "reason", "--", *targets]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return int(re.search(r"^total +(\d+)$", done.stdout, re.M)[1])
 

@@ -1,6 +1,7 @@
 """What stands in documents, and in files for GitHub and those who cite, is right."""
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -10,8 +11,12 @@ import pytest
 import yaml
 from workflow_text import ROOT, rules
 
+from negmerge import __version__
 from negmerge.cli import COMMANDS
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# What the program that makes releases looks for in a line with a version.
+MARK = "x-release-please-version"
 SHIPPED = ROOT / "resources" / "fashion-mnist"
 
 
@@ -71,16 +76,23 @@ def test_files_fit_the_schemas_of_their_readers(schema):
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_workflows_run_targets_of_the_makefile_and_nothing_else(path):
+def test_workflows_run_targets_of_the_makefile_and_nothing_else():
     targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
-    ran = []
-    for job in yaml.safe_load(path.read_text())["jobs"].values():
-        chosen = job.get("strategy", {}).get("matrix", {}).get("target", [""])
-        for line in [step["run"] for step in job["steps"] if "run" in step]:
-            ran += [line.replace("${{ matrix.target }}", target) for target in chosen]
-    assert ran
-    assert set(ran) <= {f"make {target}" for target in targets}
+    ran = set()
+    for path in WORKFLOWS:
+        for job in yaml.safe_load(path.read_text())["jobs"].values():
+            chosen = job.get("strategy", {}).get("matrix", {}).get("target", [""])
+            for step in job["steps"]:
+                ran |= {step.get("run", "").replace("${{ matrix.target }}", one) for one in chosen}
+    assert {"make lint", "make test", "make test-conda", "make image", "make audit"} <= ran
+    assert ran <= {f"make {target}" for target in targets} | {""}
+
+
+def test_the_tests_run_on_each_python_that_the_package_allows():
+    tests = yaml.safe_load((WORKFLOWS[0].parent / "tests.yml").read_text())["jobs"]["test"]
+    versions = tests["strategy"]["matrix"]["python"]
+    low, high = re.findall(r"3\.(\d+)", PROJECT["requires-python"])
+    assert versions == [f"3.{minor}" for minor in range(int(low), int(high))]
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
@@ -90,9 +102,24 @@ def test_forms_ask_for_a_command_that_there_is(path):
     assert set(re.findall(r"`negmerge ([\w-]+)", text)) <= set(COMMANDS)
 
 
-def test_the_citation_and_the_changes_have_the_version_of_the_package():
+def test_the_version_of_the_package_stands_wherever_it_is_cited():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    archive = json.loads((ROOT / ".zenodo.json").read_text())
+    released = json.loads((ROOT / ".github/release-please-manifest.json").read_text())["."]
     first = re.search(r"^## (\S+?),", (ROOT / "CHANGELOG.md").read_text(), re.M)[1]
-    assert citation["version"] == first == project["version"]
-    assert citation["license"] == project["license"]
+    assert {citation["version"], archive["version"], released, first} == {__version__}
+    assert citation["license"] == archive["license"] == PROJECT["license"]
+    assert (archive["title"], archive["keywords"]) == (citation["title"], citation["keywords"])
+    assert archive["creators"] == citation["authors"] == PROJECT["authors"]
+    text = " ".join(citation["abstract"].split())
+    assert text.startswith(archive["description"])
+    doi = citation["references"][0]["identifiers"][0]["value"]
+    assert archive["related_identifiers"][0]["identifier"] == doi
+
+
+def test_a_release_raises_each_version():
+    release = json.loads((ROOT / ".github/release-please.json").read_text())["packages"]["."]
+    module, *others = release["extra-files"]
+    (line,) = [line for line in (ROOT / module).read_text().splitlines() if MARK in line]
+    assert line.startswith(f'__version__ = "{__version__}"')
+    assert [other["path"] for other in others] == ["CITATION.cff", ".zenodo.json"]

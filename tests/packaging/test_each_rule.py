@@ -2,13 +2,13 @@
 
 import re
 import subprocess
-import sys
 from xml.etree import ElementTree
 
 import yaml
 from workflow_text import ROOT, SCRIPTS, TARGETS, rules, text_of
 
 from negmerge.jobs import needs
+from tiny_study import PYTHON
 
 JOBS = {name: rule for name, rule in rules().items() if name not in TARGETS}
 # What can build any object that a file asks for. Ruff looks for other unsafe calls.
@@ -18,7 +18,7 @@ BY_OTHERS = {"Swin-T", "ResNet-18-224", "ViT-B-32", "ViT-B-16", "ViT-L-14"}
 
 def snakemake(folder, *words):
     """Run Snakemake in a folder; give what it prints."""
-    command = [sys.executable, "-m", "snakemake", *words]
+    command = [PYTHON, "-m", "snakemake", *words]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return run.stdout + run.stderr

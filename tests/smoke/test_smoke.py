@@ -1,10 +1,8 @@
 """The study `smoke` runs on a CPU without a network, to every table and figure of the paper."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +11,7 @@ import yaml
 
 from negmerge.settings.study import load_study
 from recomputation import NUMBERS, recompute
+from tiny_study import PYTHON
 
 ROOT = Path(__file__).parents[2]
 RULES = {
@@ -31,11 +30,10 @@ def paper():
 
 def snakemake(folder, *arguments):
     """Run Snakemake in a copy of the workflow, where only what is needed stays."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "checkpoints=needed"]
+    command = [PYTHON, "-m", "snakemake", "--cores", "2", "--config", "checkpoints=needed"]
     run = subprocess.run(
         [*command, *arguments],
         cwd=folder,
-        env=os.environ | {"HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
     )

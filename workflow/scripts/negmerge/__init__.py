@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from negmerge.vectors import apply, task_vector
 
 __all__ = ["__version__", "apply", "merge", "search", "task_vector", "unlearn"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"  # x-release-please-version
 
 # Where a function is found when it is first used: torch, which all need, takes seconds to load.
 _MODULES = {

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from negmerge import curves
 from negmerge.checkpoints.states import require_finite
 from negmerge.errors import NotFinite, UserError
 from negmerge.seeds import derive_seed
@@ -184,13 +185,19 @@ class _Progress:
     def __init__(self, done: int, steps: int, report: Callable[[str], None]):
         self.done, self.steps, self.report, self.images = done, steps, report, 0
         self.start = self.last = time.monotonic()
+        self.write, self.unwritten = curves.begin(), []
 
     def after(self, step: int, loss: Tensor, rate: float) -> None:
         now = time.monotonic()
+        if self.write:  # later, since a GPU would have to be waited for in each step
+            self.unwritten.append((step + 1, loss, rate))
         if self.done < step < self.steps - 1 and now - self.last < REPORT_SECONDS:
             return
         self.last = now
         value = loss.item()
+        for number, tensor, of_step in self.unwritten:
+            self.write(number, {"loss": tensor.item(), "rate": of_step})
+        self.unwritten.clear()
         if not math.isfinite(value):
             raise NotFinite(f"step {step + 1} of {self.steps}: the loss is {value}; lower the rate")
         elapsed = max(now - self.start, 1e-9)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from negmerge import curves
 from negmerge.jobs.job import WAITED
 from negmerge.jobs.provenance import device_name
 from negmerge.models.devices import deterministic, find_device
@@ -33,6 +34,7 @@ def prepare(snakemake: Any) -> tuple[torch.device, int]:
     device = take_device(name)
     torch.set_num_threads(params.torch_threads)
     torch.manual_seed(params.get("seed", 0))
+    curves.choose(snakemake.config.get("curves"), Path(snakemake.log[0]))
     return device, max(0, snakemake.threads - params.torch_threads)
 
 

@@ -64,7 +64,8 @@ def record(folder: Path, remarks: list[str]) -> dict:
         "study": folder.name,
         "title": study.title,
         **made(folder),
-        "remarks": remarks,
+        # What the study itself says below its tables, such as what is smaller than in the paper.
+        "remarks": remarks + [t["note"] for t in settings["tables"].values() if t.get("note")],
         "tables": [table_of(column, settings["experiments"], titles) for column in scored],
         "findings": {each.title: each.sentences for each in findings(settings, tables)},
     }

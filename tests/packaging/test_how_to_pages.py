@@ -165,7 +165,7 @@ PLACES = {"BASE": "base.safetensors", "POOL...": "pool/*.safetensors", "OUT": "o
 
 
 def commands(page):
-    """Take the commands for a base and a pool of one's own out of a page, but for those of parts."""
+    """Take the commands for a base and a pool out of a page, but for those of parts."""
     lines = re.findall(r"^ {4}(negmerge (?:unlearn|inspect) .*)$", (ROOT / page).read_text(), re.M)
     return [line for line in lines if "BASE" in line and "--part" not in line]
 

@@ -1,4 +1,4 @@
-# The workflow in one image: `make image`. docs/containers.md says how to use it.
+# The workflow in one image: `make image`. docs/install.md#in-a-container says how to use it.
 #
 # First the conda environments of all rules, as `snakemake --containerize` writes them;
 # `python tests/containers/test_dockerfile.py` does so again. The rest is the project's own.

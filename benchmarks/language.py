@@ -6,7 +6,7 @@ Both train the same model on the same questions, find the losses of the same ans
 the same prompts, in turns, in one process, on one thread, and in processor time, which other
 programs on the machine change little. Peak memory is that of a process that trains. Writes
 benchmarks/language.json and, as Markdown, what stands between the `language` marks of
-docs/measurements.md.
+docs/dev/measurements.md.
 """
 
 import argparse

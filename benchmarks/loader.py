@@ -7,7 +7,7 @@ or, of 32 pixels, as PNG. One thread loads them in processor time, which other p
 machine change little; of each number the fastest round counts. `before` is the loader without what
 `exact` does for speed, written anew: each image by itself, timm's own transform. Writes
 benchmarks/loader.json and, as Markdown, what stands between the `loader` marks of
-docs/measurements.md.
+docs/dev/measurements.md.
 """
 
 import argparse

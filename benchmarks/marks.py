@@ -5,7 +5,7 @@ from pathlib import Path
 from negmerge.reporting import runtime
 
 ROOT = Path(__file__).parents[1]
-MEASUREMENTS = ROOT / "docs" / "measurements.md"
+MEASUREMENTS = ROOT / "docs" / "dev" / "measurements.md"
 FIGURES = ROOT / "docs" / "figures"
 
 

@@ -5,7 +5,7 @@
 Draws logits like those of a trained classifier: members are nearly all right and sure, test images
 less so. It times every feature of the attack and, for the confidence, the bare call of scikit-learn
 with the same numbers, and writes benchmarks/membership.json and, as Markdown, what stands between
-the `membership` marks of docs/measurements.md.
+the `membership` marks of docs/dev/measurements.md.
 """
 
 import argparse

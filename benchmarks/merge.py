@@ -6,8 +6,8 @@ Makes a base and fine-tuned checkpoints of the size of CLIP ViT-B/32's state (11
 as the authors store it), float32, 30 of them, of which most merges take 8. Each merge runs in a
 process of its own; what is compared runs in turns, and of each the fastest round counts. With
 `--all`, every method is measured. Writes benchmarks/merge.json and, as Markdown, what stands
-between the `merge` marks of docs/measurements.md. It needs 15 GB on the disk, and as much memory
-for the page cache. PROGRAM is `mergekit-pytorch` from an environment of its own.
+between the `merge` marks of docs/dev/measurements.md. It needs 15 GB on the disk, and as much
+memory for the page cache. PROGRAM is `mergekit-pytorch` from an environment of its own.
 """
 
 import argparse

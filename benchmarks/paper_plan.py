@@ -2,10 +2,10 @@
 
     python benchmarks/paper_plan.py
 
-docs/reproduce-a-table.md gets a row for each table and figure of the paper's study, and README.md
-the GPU hours of those that it names; config/README.md gets a row for each smaller study. The
-numbers are those of `negmerge plan`. Run it where no results of these studies lie, since they are
-those of the jobs to do.
+docs/reproduce-a-table.md gets a row for each table and figure of the paper's study, README.md the
+GPU hours of all of it, and config/README.md a row for each smaller study. The numbers are those of
+`negmerge plan`. Run it where no results of these studies lie, since they are those of the jobs to
+do.
 """
 
 import os
@@ -53,11 +53,9 @@ def _row(name, numbers) -> str:
 
 
 def with_hours(text: str) -> str:
-    """Put the GPU hours of the page's table into the rows of the README that name a target."""
-    table = read_between(PAGE, "plan")
-    hours = dict(re.findall(r"^\| `([^`]+)` \| \S+ \| (\S+) \|", table, re.M))
-    row = r"^(\| .* \| `(?:tables/|figures/)?([\w-]+)\.\w+` \| )[\d.,]+( \| not run \|)$"
-    return re.sub(row, lambda found: f"{found[1]}{hours[found[2]]}{found[3]}", text, flags=re.M)
+    """Put the GPU hours of the page's report into the README."""
+    hours = re.search(r"^\| `report` \| \S+ \| (\S+) \|", read_between(PAGE, "plan"), re.M)[1]
+    return re.sub(r"[\d,]+(?= GPU hours\])", hours, text)
 
 
 def main() -> None:

@@ -39,8 +39,8 @@ NEGMERGE = "negmerge"
 RIVALS = {"uniform": "Uniform Merge", "task-arithmetic": "best single model"}
 # Jobs that start later than this after all others have ended belong to another piece of the run.
 PAUSE = timedelta(minutes=1)
-# Blocks of the page that another script writes.
-OF_OTHERS = ("runs-demo-lm",)
+# Before the name of a study, that of a block which another script writes.
+RUNS = "runs-"
 NO_RECORD = "This study has no record yet, so nothing is said of its results."
 
 
@@ -269,7 +269,8 @@ def read_records() -> dict[str, dict]:
 def texts(records: dict[str, dict]) -> list[tuple[Path, str, str]]:
     """List the page, the marks and the text of each place that shows records."""
     studies = re.findall(r"^<!-- (\S+):begin -->$", PAGE.read_text(), re.M)
-    shown = {name: NO_RECORD for name in studies if name not in OF_OTHERS}
+    without = {name: "" if RUNS + name in studies else NO_RECORD for name in studies}
+    shown = {name: text for name, text in without.items() if not name.startswith(RUNS)}
     shown |= {name: section(found) for name, found in records.items()}
     return [(PAGE, name, text) for name, text in shown.items()] + [
         (README, "results", brief(records))

@@ -5,7 +5,7 @@
 Trains a ResNet-18 and a ViT-B/32 with AdamW on fabricated pictures. In each round the run is ended
 by SIGTERM after a few steps, so that it saves its state, and goes on from it. Writes
 benchmarks/resume.json and, as Markdown, what stands between the `resume` marks of
-docs/measurements.md.
+docs/dev/measurements.md.
 """
 
 import argparse

@@ -6,7 +6,7 @@ It needs a finished run of the demo. For each task it searches the coefficient o
 vector and of the best single model of the pool, with the model and the validation images, on the
 study's grid and on the paper's (0 to 1), and checks that the choice is that of the full sweep. The
 images counted go to benchmarks/search.json and, as Markdown, between the `search` marks of
-docs/measurements.md.
+docs/dev/measurements.md.
 """
 
 import json

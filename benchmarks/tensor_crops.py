@@ -4,7 +4,7 @@
 
 The pictures and the way of measuring are those of loader.py; in each round what is compared runs in
 turns. Writes benchmarks/tensor_crops.json and, as Markdown, what stands between the `tensor_crops`
-marks of docs/measurements.md.
+marks of docs/dev/measurements.md.
 """
 
 import argparse

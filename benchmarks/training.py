@@ -6,7 +6,7 @@ Both train the same network on the same fabricated pictures with the same augmen
 two threads and without loader processes. The plain loop is written anew in the form of the released
 code: torchvision's ImageFolder of files, torch's DataLoader, forward, loss, backward, clipping and
 a step of AdamW. Writes benchmarks/training.json and, as Markdown, what stands between the
-`training` marks of docs/measurements.md.
+`training` marks of docs/dev/measurements.md.
 """
 
 import argparse

@@ -4,9 +4,9 @@
 
 Writes made-up weights in bfloat16 in the layout of Llama 3.2 1B into FOLDER (15 GB), unlearns them
 by several methods, each in a process of its own, and writes benchmarks/unlearn.json and, as
-Markdown, what stands between the `unlearn` marks of docs/measurements.md. ENVIRONMENT is a folder
-with `bin/python` that has transformers, with which the result is loaded, or mergekit, which merges
-the same folders; `make test-clients` makes both. `--layers 1` tries it out.
+Markdown, what stands between the `unlearn` marks of docs/dev/measurements.md. ENVIRONMENT is a
+folder with `bin/python` that has transformers, with which the result is loaded, or mergekit, which
+merges the same folders; `make test-clients` makes both. `--layers 1` tries it out.
 """
 
 import argparse

@@ -23,6 +23,7 @@ root_doc = "README"
 include_patterns = [
     "*.md",
     "docs/*.md",
+    "docs/dev/*.md",
     "config/**.md",
     "profiles/*.md",
     "resources/**.md",

@@ -8,9 +8,7 @@ rule vector:
         files=lambda wildcards: given(given_model(wildcards)),
         base=start,
         untouched=of_experiment(
-            lambda one, wildcards: [
-                in_experiment(wildcards, place) for place in one.UNTOUCHED
-            ]
+            lambda one, wildcards: [in_experiment(wildcards, place) for place in one.UNTOUCHED]
         ),
     output:
         vector=intermediate("results/{study}/{experiment}/{task}/given/{point}.safetensors"),

@@ -74,8 +74,9 @@ def uses_of(*kinds):
     return rf"(?:{'|'.join(names)})(?:-[\w-]+)?"
 
 
-# Methods that train, and methods that subtract vectors.
+# Methods that train, methods that subtract vectors, and those of them that measure to merge.
 UNLEARN_METHOD, MERGE_METHOD = uses_of("unlearn"), uses_of(*methods.CHOSEN)
+MEASURED_METHOD = uses_of("greedy")
 # Settings in the working folder, the user's, take precedence over those of the workflow.
 CONFIG = (Path("config"), ROOT / "config")
 read_study = cache(checked(lambda name: load_study(CONFIG, name, options=is_main)))
@@ -170,9 +171,9 @@ def shared_sweeps(wildcards):
 @of_experiment
 def choosing(one, wildcards):
     return {
-        "criteria": one.selection.criteria,
+        "criteria": one.choices,
         "keep": one.selection.keep,
-        "coefficients": one.coefficients.values,
+        "coefficients": one.tried_coefficients,
         "halvings": one.selection.halvings,
         "is_pruned": measuring(wildcards).is_pruned,
         "roles": one.selection_roles,

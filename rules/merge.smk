@@ -12,7 +12,7 @@ rule merge:
     benchmark:
         "results/{study}/benchmarks/merge/{experiment}/{task}/{method}.tsv"
     wildcard_constraints:
-        method=r"(?!greedy[.-])\w[\w.-]*",
+        method=rf"(?!{MEASURED_METHOD}\.)\w[\w.-]*",
     conda:
         "../envs/merging.yaml"
     threads: 1
@@ -40,7 +40,7 @@ rule greedy:
     benchmark:
         "results/{study}/benchmarks/greedy/{experiment}/{task}/{method}.tsv"
     wildcard_constraints:
-        method=r"greedy(-[\w-]+)?",
+        method=MEASURED_METHOD,
     conda:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: with_loaders(1)
@@ -52,7 +52,10 @@ rule greedy:
         coefficients=setting("coefficients.values"),
         keep=setting("selection.keep"),
         halvings=setting("selection.halvings"),
-        options=lambda wildcards: methods.greedy_options(of_method("use")(wildcards).options),
+        method=method_name,
+        options=lambda wildcards: methods.special_options(
+            wildcards.method, of_method("use")(wildcards).options
+        ),
         validation=validation,
         torch_threads=1,
     message:

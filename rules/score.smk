@@ -26,13 +26,11 @@ rule sweep:
         code=job_code("sweep"),
         scenario=scenario,
         roles=setting("selection_roles"),
-        criteria=setting("selection.criteria"),
+        criteria=setting("choices"),
         keep=setting("selection.keep"),
         # Retrain is measured once, whatever the grid.
         coefficients=lambda wildcards: (
-            []
-            if wildcards.vector == methods.RETRAIN
-            else experiment(wildcards).coefficients.values
+            [] if wildcards.vector == methods.RETRAIN else experiment(wildcards).tried_coefficients
         ),
         halvings=setting("selection.halvings"),
         validation=validation,
@@ -190,7 +188,7 @@ rule export:
     benchmark:
         "results/{study}/benchmarks/export/{experiment}/{task}/{method}{criterion}.tsv"
     wildcard_constraints:
-        criterion=r"(\.\w+)?",
+        criterion=r"(\.[\w-]+)?",
     conda:
         environment("../envs/models.yaml", language="../envs/language.yaml")
     threads: 1

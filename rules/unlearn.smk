@@ -35,7 +35,7 @@ rule unlearn:
         freeze=setting("freeze"),
         unchanged=setting("SCENARIO.base"),
         roles=setting("selection_roles"),
-        criteria=setting("selection.criteria"),
+        criteria=setting("choices"),
         keep=setting("selection.keep"),
         halvings=setting("selection.halvings"),
         validation=validation,

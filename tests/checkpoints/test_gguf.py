@@ -19,6 +19,12 @@ from negmerge.checkpoints.opening import open_state
 from negmerge.cli import main
 from negmerge.errors import UserError
 from negmerge.merging import merge
+from negmerge.models.language import load_language_model
+from negmerge.scenarios.language.given import (
+    read_configuration,
+    read_language_model,
+    read_own_tokenizer,
+)
 from negmerge.vectors import apply, task_vector
 
 WORDS, WIDTH, HEADS, GROUPS, HIDDEN = 64, 64, 4, 2, 96
@@ -171,3 +177,15 @@ def test_what_cannot_be_read_is_named(tmp_path, refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "gguf", None)
     with pytest.raises(UserError, match=r"pip install 'negmerge\[hub\]'$"):
         GgufFile(path)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_study_may_start_from_a_gguf_file(tmp_path, tied):
+    path = write_gguf(tmp_path / "model.gguf", tied)
+    configuration = json.loads(json.dumps(read_configuration(path)))
+    state = read_language_model(path, configuration, None)
+    model = load_language_model({"configuration": configuration}, 0, state, str(path)).eval()
+    ids = torch.arange(12).reshape(2, 6)
+    with torch.no_grad():
+        assert torch.allclose(model(ids).logits, of_transformers(path)(ids).logits, atol=1e-5)
+    assert read_own_tokenizer(path, WORDS + 1).encode("ABBA").ids == [2, 3]

@@ -39,7 +39,7 @@ SETS = [
      "eurosat.mirrors.0: a mirror's files are fetched: expected no `manual`"),
     ("digits/clases", 10, "unknown key 'clases' in digits; did you mean 'classes'?"),
     ("invented-authors/options/seed", None, "invented-authors: options: the key seed is missing"),
-    ("invented-authors/splits/train", 9, "invented-authors: unknown split 'train'; valid: authors"),
+    ("invented-authors/splits/train", 9, "invented-authors: unknown split 'train'"),
     ("invented-authors/options/per_author", 11, "invented-authors: options: per_author is 11: "),
 ]  # fmt: skip
 WRONG = [

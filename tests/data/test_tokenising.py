@@ -83,3 +83,24 @@ def test_a_file_of_something_else_is_named(tmp_path):
     Tokenizer(models.WordLevel({PAD: 0}, unk_token=PAD)).save(str(path))
     with pytest.raises(UserError, match=f"^{path}: the tokenizer has no token '{END}'; the key"):
         read_tokenizer(str(path))
+
+
+def test_of_a_fact_only_its_own_tokens_carry_loss():
+    made = Encoder(encoder("byte-pairs").tokenizer, "{question}", 64, prompts={"chat": PROMPT})
+    decode = made.tokenizer.decode
+    before, fact = made.encode("Ada Berg was born", " in Oslo .", "Oslo")
+    assert (decode(before), decode(fact).strip()) == ("Ada Berg was born in", "Oslo")
+    before, fact = made.encode("Who ?", "Ada Berg .", "Berg", "chat")
+    assert decode(before, skip_special_tokens=False).startswith("<question>")
+    assert decode(fact).strip() == "Berg"
+    ((ids, labels),) = made.items([("Who ?", "Ada Berg .", "Berg", "chat")])
+    assert ids[labels != WITHOUT_LOSS].tolist() == fact
+    # A sentence by itself is read from its second token on, and has no end.
+    before, rest = made.encode("", "Ada Berg was born .")
+    assert (len(before), decode([*before, *rest])) == (1, "Ada Berg was born .")
+    for arguments, line in (
+        (("Who ?", "Ada", "Berg"), "the answer 'Ada' has no tokens of 'Berg'"),
+        (("Who ?", "Ada", None, "song"), "unknown prompt of the model's row for form 'song'"),
+    ):
+        with pytest.raises(UserError, match=line):
+            made.encode(*arguments)

@@ -106,3 +106,22 @@ def test_what_is_not_a_number_is_known_by_nobody(model):
     _, labels = batch()
     log_probs = torch.full(labels.shape, math.nan, dtype=torch.float64)
     assert OBJECTIVE.scores((log_probs, labels, labels)).tolist() == [0, 0, 0]
+
+
+def test_texts_that_begin_alike_give_the_same_loss_and_gradient(model):
+    texts = [([5, 6, 7], [8, 9]), ([5, 6, 7], [8, 4]), ([5, 6], [7]), ([4], [5, 6])]
+    ids, labels = batch(texts)
+    results = []
+    for packed in (False, True):
+        objective = Answering(CPU, packed=packed)
+        loss = objective.loss(model, 0.1)(ids, labels)
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        with torch.no_grad():
+            outputs = objective.outputs(model, (ids, labels))
+        results.append((loss, gradients, objective.scores(outputs), outputs[1]))
+    (loss, gradients, scores, said), (other, others, again, also) = results
+    assert torch.allclose(loss, other, rtol=1e-5)
+    assert torch.allclose(scores, again, rtol=1e-5)
+    assert torch.equal(said, also)
+    for first, second in zip(gradients, others, strict=True):
+        assert torch.allclose(first, second, rtol=1e-4, atol=1e-6)

@@ -12,10 +12,13 @@ from negmerge.models import language
 from negmerge.models.language import (
     adapted,
     build_language_model,
+    freeze_below,
     generate_greedily,
     load_language_model,
     merged,
     score_answers,
+    score_packed,
+    shares_beginnings,
 )
 from small_language_models import VOCABULARY, language_model
 
@@ -227,3 +230,50 @@ def test_a_text_that_never_ends_stops_at_the_most_tokens_or_where_the_context_is
     assert [len(t) for t in generate_greedily(model, [[3], [4, 5]], impossible, CPU, 7)] == [7, 7]
     texts = generate_greedily(model, [[3], [4] * 40], impossible, CPU)
     assert [len(text) for text in texts] == [8, 8]  # the model reads 48
+
+
+@pytest.mark.parametrize("kind", ["llama", "gemma2", "eager"])
+@pytest.mark.parametrize("most", [6, 1000])
+def test_texts_that_begin_alike_pass_once_and_are_scored_as_alone(kind, most, monkeypatch):
+    settings = {"attn_implementation": "eager"} if kind == "eager" else {}
+    model = language_model("llama" if kind == "eager" else kind, **settings)
+    assert shares_beginnings(model)
+    monkeypatch.setattr(language, "MOST_PACKED", most)
+    questions = [
+        ([5, 6, 7], [[8, 9], [8, 10, 11], [12]]),
+        ([5, 6], [[7, 8], [7]]),
+        ([9], [[5, 6, 7]]),
+        ([5, 6, 7], [[8, 9]]),
+    ]
+    passed = []
+    model.register_forward_pre_hook(
+        lambda _, args, given: passed.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    packed = score_packed(model, questions)
+    # 5 6 7 8 10, without a token that says nothing of another; and 9 5 6.
+    assert most == 6 or passed == [8]
+    for (prompt, answers), scored in zip(questions, packed, strict=True):
+        for answer, own in zip(answers, scored, strict=True):
+            with torch.no_grad():
+                logits = model(input_ids=torch.tensor([[*prompt, *answer]])).logits[0]
+            places = logits[len(prompt) - 1 : -1].log_softmax(dim=1)
+            expected = places.gather(1, torch.tensor(answer)[:, None])[:, 0].numpy()
+            assert own.log_probs == pytest.approx(expected, abs=1e-5)
+            assert own.predicted.tolist() == places.argmax(dim=1).tolist()
+            assert own.tokens.tolist() == answer
+
+
+def test_only_the_last_blocks_train_and_all_else_stays_as_it_is():
+    model = language_model(num_hidden_layers=3)
+    before = copy.deepcopy(model.state_dict())
+    freeze_below(model, 1)
+    trained = {name for name, one in model.named_parameters() if one.requires_grad}
+    assert trained == {name for name in before if name.startswith("model.layers.2.")}
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    model(IDS, labels=IDS).loss.backward()
+    optimizer.step()
+    moved = {name for name, one in model.state_dict().items() if not torch.equal(one, before[name])}
+    assert moved
+    assert moved <= trained
+    with pytest.raises(UserError, match=r"^layers: 4, but LlamaForCausalLM has 3 blocks$"):
+        freeze_below(model, 4)

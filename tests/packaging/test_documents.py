@@ -22,7 +22,7 @@ SHIPPED = ROOT / "resources" / "fashion-mnist"
 
 def documents():
     """List the documents of the repository."""
-    folders = ("", "config", "docs", "profiles", "resources/fashion-mnist", "results")
+    folders = ("", "config", "docs", "docs/dev", "profiles", "resources/fashion-mnist", "results")
     return [path for folder in folders for path in sorted((ROOT / folder).glob("*.md"))]
 
 

@@ -29,10 +29,10 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
 
 
-MERGE_PAGE = "docs/add-a-merge-method.md"
-UNLEARN_PAGE = "docs/add-an-unlearn-method.md"
-TABLE_PAGE = "docs/add-a-table-or-figure.md"
-DATA_PAGE = "docs/add-a-data-set.md"
+MERGE_PAGE = "docs/dev/add-a-merge-method.md"
+UNLEARN_PAGE = "docs/dev/add-an-unlearn-method.md"
+TABLE_PAGE = "docs/dev/add-a-table-or-figure.md"
+DATA_PAGE = "docs/dev/add-a-data-set.md"
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +165,9 @@ PLACES = {"BASE": "base.safetensors", "POOL...": "pool/*.safetensors", "OUT": "o
 
 
 def commands(page):
-    """Take the commands for a base and a pool of one's own out of a page."""
-    lines = re.findall(r"^ {4}(negmerge .*)$", (ROOT / page).read_text(), re.M)
-    return [line for line in lines if line.split()[1] in ("unlearn", "inspect") and "BASE" in line]
+    """Take the commands for a base and a pool of one's own out of a page, but for those of parts."""
+    lines = re.findall(r"^ {4}(negmerge (?:unlearn|inspect) .*)$", (ROOT / page).read_text(), re.M)
+    return [line for line in lines if "BASE" in line and "--part" not in line]
 
 
 def test_the_commands_for_ones_own_checkpoints_work_on_files(tmp_path):
@@ -197,6 +197,11 @@ def test_the_examples_of_functions_agree_with_each_other(tmp_path, monkeypatch, 
     names = {}
     for code in blocks("docs/functions.md", "python"):
         exec(code, names)
+    # The README shows some of these lines.
+    (shown,) = blocks("README.md", "python")
+    assert set(shown.splitlines()) <= set(
+        "".join(blocks("docs/functions.md", "python")).splitlines()
+    )
     on_disk = load_file("unlearned.safetensors")
     assert all(torch.equal(on_disk[name], tensor) for name, tensor in names["unlearned"].items())
     choice, vector = names["choice"], names["vector"]
@@ -207,7 +212,7 @@ def test_the_examples_of_functions_agree_with_each_other(tmp_path, monkeypatch, 
     assert "of 10 numbers change" in capsys.readouterr().out
 
 
-MODEL_PAGE = (ROOT / "docs" / "add-a-model-or-study.md").read_text()
+MODEL_PAGE = (ROOT / "docs" / "dev" / "add-a-model-or-study.md").read_text()
 CLIP, CLASSIFIER, STUDY = re.findall(r"^```yaml\n(.*?)^```$", MODEL_PAGE, re.M | re.S)
 
 

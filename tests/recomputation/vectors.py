@@ -212,6 +212,7 @@ def ties(vectors: np.ndarray, density: float, reduce: str, **_) -> np.ndarray:
 
 FORMULAS: dict[str, Callable[..., np.ndarray]] = {
     "uniform": uniform,
+    "mean-best": uniform,
     "negmerge": negmerge,
     "conflict": lambda vectors: np.where(agree(vectors), 0, uniform(vectors)),
     "magmax": magmax,

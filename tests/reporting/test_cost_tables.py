@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from reporting_examples import benchmark, lay_out, table
+from reporting_examples import benchmark, choice, lay_out, table, write_json
 
 from negmerge.errors import UserError
 from negmerge.jobs.job import WAITED
@@ -48,6 +48,26 @@ def test_a_table_of_costs(paths):
     text = markdown(printed)
     assert "time (s, lower is better) | peak memory (MB, lower is better) |" in text
     assert "B/32: mean of 2 cells, a/digits, a/letters." in text
+
+
+def test_the_search_and_the_training_of_the_pool_are_costs(paths, tmp_path):
+    trained = [
+        benchmark(tmp_path, f"finetune/a/digits/{point}.tsv", seconds, "0:01:00", "9", "9", "9")
+        for point, seconds in (("p1", 60.0), ("p2", 80.0))
+    ]
+    chosen = []
+    for method, models, passes in (("negmerge", 2, 300), ("task-arithmetic", 1, 900)):
+        record = choice("a", "digits", method, 0.5, 10, 80, kind="merge", models=models, tried=9)
+        record |= {"passes": passes, "passes_full": 1000}
+        chosen.append(write_json(tmp_path / f"{method}.json", [record]))
+    definition = table(
+        kind="cost", rows={"negmerge": "NegMerge", "task-arithmetic": "Single"}, title="Costs"
+    )
+    found = KIND.read([paths[0], *trained, *chosen])
+    assert lay_out(definition, KIND.cells(definition, found, {})).rows == [
+        ["NegMerge", "2", "140.00", "2.50", "300.00", "300", "1,000"],
+        ["Single", "1", "70.00", "NA", "NA", "900", "1,000"],
+    ]
 
 
 def test_times_are_summed_by_rule(paths, tmp_path):

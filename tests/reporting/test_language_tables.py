@@ -12,6 +12,7 @@ from negmerge.evaluation.outcomes import Outcomes
 from negmerge.reporting.cells import cells
 from negmerge.reporting.layout import markdown
 from negmerge.reporting.records import MEAN, TO_FORGET
+from negmerge.reporting.tables import language
 
 UNIT = 2.0**-30
 N = 40
@@ -142,3 +143,38 @@ def test_rows_are_compared_question_by_question():
     error = (known - unseen).std() / math.sqrt(N)
     assert amount["standard_error"] == pytest.approx(100 * error, rel=1e-4)
     assert amount["p_value"] < 0.01
+
+
+def test_facts_that_the_base_knows_are_counted_apart_and_who_keeps_more_is_named():
+    rows = {"original": "Original", "negmerge": "NegMerge", "uniform": "Uniform"}
+    known = np.arange(N) % 4 == 0
+    records, items = [], []
+    for method in rows:
+        one = record(method)
+        level = 0.8 if method == "original" else 0.2
+        values = np.where(known, level, 0.01)
+        retain = 0.5 if method == "uniform" else 0.4
+        one["answers"] = {
+            "forget": {name: mean(values) for name in ("probability", "first", "greedy")},
+            "retain": {name: mean(np.full(N, retain)) for name in ("probability", "first")},
+        }
+        del one["attacks"]
+        records.append(one | {"known_at": 0.1, "perplexity": {"mean": 19.4, "error": 1, "n": 9}})
+        arrays = {"forget_probability": values}
+        arrays |= {f"{role}_right": probabilities(method, role) for role in ("forget", "retain")}
+        place = ("llama", "forget10", method)
+        items.append(Outcomes(place, {"forget": 0, "retain": 0}, arrays, criterion_of(method)))
+    study = language_table(rows)
+    frame = language.KIND.cells(study, records, {}, items)
+    of = frame[frame["experiment"] == MEAN].set_index(["method", "metric"])["value"]
+    assert of["negmerge", "known"] == pytest.approx(20)
+    assert of["original", "known"] == 80
+    assert of["negmerge", "unknown"] == pytest.approx(1)
+    assert (of["original", "facts_known"], of["original", "facts_unknown"]) == (10, 30)
+    text = markdown(lay_out(study, frame))
+    assert "the base knows 10 of 40 facts to forget" in text
+    assert "little to forget" in text
+    assert "Uniform (50.0 %)" in text
+    assert "NegMerge (" not in text
+    assert "forget extraction strength" not in text
+    assert "19.40" in text

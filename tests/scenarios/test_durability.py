@@ -133,3 +133,15 @@ def test_the_change_is_that_from_the_base():
     found = change_survival(moved, base, "int8", 8)
     assert (found.changed, found.large, found.moved) == (1, 1, 1)
     assert found.change == pytest.approx(10)
+
+
+def test_a_model_is_taught_a_part_again_and_the_rest_is_scored():
+    taught = {"part": {"items": 3, "epochs": 2}, "kept": {"role": "retain"}}
+    record, outcomes = treated(treatments=["relearned"], relearn_from=taught)
+    assert not {name for name in record if name.endswith("_relearned")}
+    assert record["forget_part"]["n"] == 9
+    assert record["retain_part"]["n"] == 20
+    assert record["forget_kept"]["n"] == 12
+    assert len(outcomes.arrays["forget_part"]) == 9
+    whole = treated(treatments=["relearned"], relearn_from={"part": {}})[1]
+    assert len(whole.arrays["forget_part"]) == 12

@@ -1,5 +1,7 @@
 """All metrics of a small language model, against the pieces by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -127,3 +129,36 @@ def test_without_wrong_answers_there_is_no_truth_ratio_and_no_utility(encoder):
     assert {metric.of(record, record).value for metric in FURTHER if metric.name == "utility"} == {
         None
     }
+
+
+def test_facts_are_measured_by_their_own_tokens(encoder):
+    def fact(split, author, place):
+        one = question(split, author, place)
+        return replace(one, paraphrased_answer=None, fact=place)
+
+    roles = {
+        role: [fact(role, n, PLACES[(n + shift) % 5]) for n in range(5)]
+        for role, shift in (("forget", 0), ("retain", 1))
+    }
+    plain = Encoder(encoder.tokenizer, "{question}", 48, prompts={"": "{question}"})
+    texts = [Question("text", n, "", f"born in {PLACES[n]} .") for n in range(3)]
+    model = language_model()
+    record, arrays = measure(model, plain, roles | {"text": texts}, CPU, 8)
+
+    def log_probs(words):
+        ids = plain.tokenizer.encode(words).ids
+        with torch.no_grad():
+            logits = model(torch.tensor([ids])).logits[0, :-1].log_softmax(dim=1)
+        return logits, logits.gather(1, torch.tensor(ids[1:])[:, None])[:, 0], ids[1:]
+
+    for role, questions in roles.items():
+        for n, one in enumerate(questions):
+            lines = [(one.fact, *(text.split()[2] for text in one.perturbed_answer))]
+            logits, own, ids = log_probs(f"{one.question} born in {one.fact}")
+            assert arrays[f"{role}_probability"][n] == pytest.approx(float(own[-1].exp()), rel=1e-4)
+            wrong = [float(log_probs(f"{one.question} born in {w}")[1][-1]) for w in lines[0][1:]]
+            assert arrays[f"{role}_first"][n] == (float(own[-1]) > max(wrong))
+            assert arrays[f"{role}_greedy"][n] == (int(logits[-1].argmax()) == ids[-1])
+    assert set(record["answers"]["forget"]) == {"probability", "greedy", "first", "truth"}
+    losses = torch.cat([-log_probs(one.answer)[1] for one in texts])
+    assert record["perplexity"]["mean"] == pytest.approx(float(losses.mean().exp()), rel=1e-4)

@@ -232,9 +232,13 @@ def test_retrain_s_measures_are_read_for_the_criteria_that_need_them(tmp_path):
     path = tmp_path / "retrain.csv"
     (retrain,) = sweep([80], [100], [80], [20], "retrain", [1.0])
     write_points(path, {"experiment": "e", "task": "trial1"}, [retrain])
-    gap, retain = load_criteria(["gap", "retain"], 0.9, [path])
+    plain = {"coefficients": [], "halvings": 0}
+    choices = [{"name": name, "by": name, **plain} for name in ("gap", "retain")]
+    gap, retain = load_criteria(choices, 0.9, [path])
     assert (gap.reference, gap.keep, retain.name) == (RETRAIN, 0.9, "retain")
-    assert load_criteria(["control"], 0.95, []) == [Criterion("control", 0.95)]
+    other = {"name": "coarse", "by": "control", "coefficients": GRID, "halvings": 0}
+    (coarse,) = load_criteria([other], 0.95, [])
+    assert coarse == Criterion("coarse", 0.95, None, "control", GRID, 0)
 
 
 PLACE = {"experiment": "e", "task": "digits", "vector": "more is left out"}

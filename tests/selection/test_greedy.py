@@ -4,6 +4,7 @@ import pytest
 from negmerge.errors import UserError
 from negmerge.selection import greedy
 from negmerge.selection.choice import Choice
+from negmerge.selection.greedy import mean_of_best
 
 
 def choice(forget, coefficient=1.0, control=80.0):
@@ -78,3 +79,14 @@ def test_it_takes_the_steps_of_the_greedy_soup(golden):
     accuracies = [-one.choice.forget_accuracy / 100 for one in steps[1:]]
     np.testing.assert_allclose(accuracies, file["greedy_trial_acc"], rtol=1e-12)
     assert -accepted[-1].choice.forget_accuracy / 100 == pytest.approx(file["greedy_best_acc"])
+
+
+def test_the_best_vectors_are_summed_by_name_and_of_equal_means_that_of_fewer_is_taken():
+    own = {str(n): choice(50.0 - n, control=n) for n in range(8)}
+    forget = {1: 40.0, 2: 40.0, 3: 39.0, 5: 39.0, 8: 45.0}
+    tried = mean_of_best(own | {"7": choice(40.0)}, lambda names: choice(forget[len(names)]))
+    assert [*tried] == [
+        tuple(sorted("765432"[:3])), tuple("34567"), ("7",), ("6", "7"), tuple("01234567"),
+    ]  # fmt: skip
+    with pytest.raises(UserError, match=r"^no vectors to merge"):
+        mean_of_best({}, None)

@@ -269,6 +269,32 @@ def test_a_criterion_is_not_led_by_the_refinements_of_another():
         assert criterion.choose(both) == criterion.choose(explore(*arguments, [criterion], 1))
 
 
+GRIDS = st.sampled_from(
+    [[0.0, 0.25, 0.5], [0.0, 0.5, 1.0], LOGARITHMIC, [0.0, 0.25, 0.5, 0.75, 1.0]]
+)
+VIEWS = st.lists(
+    st.tuples(st.sampled_from(["control", "gap"]), GRIDS, st.integers(0, 2)), min_size=1
+)
+
+
+@given(VIEWS, st.lists(st.integers(0, 20), min_size=80, max_size=80))
+def test_each_of_several_choices_is_what_it_would_choose_alone(views, values):
+    """A choice has a criterion, a grid and halvings; all share the points of one sweep."""
+    world = World(lambda c: values[round(c * 1000) % 80] / 20)
+    reference = {"forget": 35.0, "control": 100.0}
+    criteria = [
+        Criterion(f"view{number}", 0.95, reference, by, grid, halvings)
+        for number, (by, grid, halvings) in enumerate(views)
+    ]
+    together = sorted({value for _, grid, _ in views for value in grid})
+    points = world.explore(together, 0, criteria)
+    assert len(world.asked) == len(set(world.asked))
+    for criterion, (by, grid, halvings) in zip(criteria, views, strict=True):
+        alone = Criterion(by, 0.95, reference)
+        expected = alone.choose(world.explore(grid, halvings, [alone]))
+        assert criterion.choose(points) == expected
+
+
 def test_trained_models_are_refined_around_the_best_of_them_even_if_the_base_is_better():
     def measure(setting):
         rate = dict(setting)["rate"]

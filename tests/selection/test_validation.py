@@ -1,4 +1,5 @@
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from negmerge.selection.validation import (
     RunningMean,
     Validation,
     choose_with_pruning,
-    merge_greedily,
+    merge_measured,
 )
 from negmerge.vectors import apply
 from second_device import DEVICE, SecondDevice
@@ -123,6 +124,31 @@ def test_with_options_too_the_pruned_choice_is_that_of_full_sweeps(world, halvin
         assert all(point.options == options[point.vector] for point in chosen.points)
 
 
+def test_choices_with_grids_of_their_own_share_the_passes_of_a_pruned_search(world):
+    fine = Criterion("control", 0.8, None, "", GRID, 1)
+    coarse = Criterion("coarse", 0.8, None, "control", GRID[::2], 0)
+    options = {name: {} for name in "abcd"}
+    how = world.validation, list(world.paths.values()), GRID
+    both = choose_with_pruning(*how, [fine, coarse], 0, options)
+    each = [choose_with_pruning(*how, [criterion], 0, options) for criterion in (fine, coarse)]
+    assert both.choices == [choice for chosen in each for choice in chosen.choices]
+    assert both.passes < sum(chosen.passes for chosen in each)
+    assert both.passes_full == each[0].passes_full
+    swept = [
+        point
+        for name, vector in world.vectors.items()
+        for point in explore(
+            world.measure(name, vector, 0.0),
+            0.0,
+            CoefficientGrid(GRID),
+            partial(world.measure, name, vector),
+            [fine, coarse],
+            0,
+        )
+    ]
+    assert both.choices == [fine.choose(swept), coarse.choose(swept)]
+
+
 def test_a_running_mean_sums_in_the_order_of_the_names(world):
     mean = RunningMean(world.paths)
     a, b, c, d = world.vectors.values()
@@ -139,9 +165,8 @@ def test_a_running_mean_sums_in_the_order_of_the_names(world):
 
 @pytest.mark.parametrize(("search_each_step", "halvings"), [(True, 0), (True, 2), (False, 2)])
 def test_greedy_merging_of_files(world, search_each_step, halvings):
-    merged, report = merge_greedily(
-        world.paths, world.validation, GRID, 0.8, halvings, search_each_step=search_each_step
-    )
+    how = world.paths, world.validation, GRID, 0.8, halvings
+    merged, report = merge_measured("greedy", *how, search_each_step=search_each_step)
     own = {
         name: CRITERION.choose(world.sweep(name, vector, halvings))
         for name, vector in world.vectors.items()
@@ -161,6 +186,27 @@ def test_greedy_merging_of_files(world, search_each_step, halvings):
         assert len(report["accepted"]) == (1 if halvings else 2)
     else:
         assert {trial["coefficient"] for trial in trials} <= {0.0, trials[0]["coefficient"]}
+
+
+def test_the_mean_of_the_best_is_that_of_the_number_of_vectors_that_forgets_most(world):
+    merged, report = merge_measured("mean-best", world.paths, world.validation, GRID, 0.8)
+    own = {n: CRITERION.choose(world.sweep(n, v, 0)) for n, v in world.vectors.items()}
+    best = sorted(own, key=lambda n: (own[n].forget_accuracy, own[n].coefficient, n))
+    reached = {}
+    for count in (1, 2, 3, 4):
+        names = sorted(best[:count])
+        mean = {
+            key: sum(world.vectors[name][key] for name in names) / count
+            for key in ("weight", "bias")
+        }
+        forget = CRITERION.choose(world.sweep("mean", mean, 0)).forget_accuracy
+        reached[count] = forget, count, names, mean
+    assert {len(t["names"]): t["choice"]["forget_accuracy"] for t in report["trials"]} == {
+        count: forget for count, (forget, *_) in reached.items()
+    }
+    _, _, names, mean = min(reached.values(), key=lambda one: one[:2])
+    assert report["accepted"] == names
+    assert all(torch.equal(merged[key], mean[key]) for key in mean)
 
 
 TRANSFORM = evaluation_transform(8, (0.48, 0.45, 0.4), (0.26, 0.27, 0.28))

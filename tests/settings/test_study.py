@@ -52,6 +52,25 @@ def test_seeds_repeat_an_experiment_and_tables_average_over_them(config, change_
     assert seeds == [2, 3, 4, 5]
 
 
+def test_random_parts_of_a_pool_are_uses_of_their_own(config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    for name in ("negmerge", "uniform"):
+        part = {"points": {"random": 3, "draws": 2}}
+        change_yaml(path, f"experiments/mini-clip/methods/{name}-few", part)
+    change_yaml(path, "experiments/mini-clip/methods/negmerge-more", {"points": {"random": 5}})
+    change_yaml(path, "tables/table1/rows/negmerge-few", "NegMerge of 3")
+    study = load_study(config, "example")
+    clip, rows = study.experiments["mini-clip"], study.tables["table1"].rows
+    first, second, other, more = map(
+        clip.points, ("negmerge-few-1", "negmerge-few-2", "uniform-few-2", "negmerge-more-1")
+    )
+    assert len(first) == 3
+    assert first == sorted(first) != second == other
+    assert set(first) < set(more) < set(clip.pool.changes)
+    assert rows["negmerge-few-2"] == "NegMerge of 3, draw 2"
+    assert "negmerge-few" not in clip.methods
+
+
 def test_what_no_seed_decides_is_made_once(config):
     cars = load_study(config, "cars").experiments
     (name, experiment), *_ = cars.items()

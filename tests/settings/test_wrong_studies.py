@@ -20,6 +20,7 @@ WRONG = [
     (f"{CLIP}/coefficients", {"step": 0.6, "stop": 1}, "stop is 1.0", "step, 0.6"),
     (f"{CLIP}/coefficients", {"step": 1, "from": 0.1}, "found from, step; expected"),
     (f"{CLIP}/coefficients", {"from": 2, "to": 1, "per_decade": 9}, "from is 2.0", "than to, 1.0"),
+    (f"{CLIP}/selection/other_choices", {"gap": {"criterion": "control"}}, "'gap' is a criterion"),
     # Pools.
     (f"{CLIP}/pool", {}, "mini-clip.pool: no points", "grid, points or files"),
     (f"{CLIP}/pool", {"points": {"ties": {}}}, "mini-clip.pool", "'ties'", "method"),
@@ -39,6 +40,7 @@ WRONG = [
     (f"{CLIP}/methods/negmerg", {}, "zero-shot", "'negmerg'; did you mean 'negmerge'?"),
     (f"{CLIP}/methods/salun", {}, "methods.salun", "for classifier, not for zero-shot"),
     (f"{CLIP}/methods/negmerge-4", {"points": ["m1-n2"]}, "negmerge-4.points", "mean 'm1-n3'?"),
+    (f"{CLIP}/methods/negmerge-4", {"points": {"random": 9}}, "random is 9", "has 6 points"),
     (f"{CLIP}/methods/masked-single", {"single": 2}, "methods.masked-single", "`single`"),
     (f"{CLIP}/methods/masked-single", {"points": ["m10-*"]}, "masked-single", "m10-n1, m10-n3"),
     # Seeds.

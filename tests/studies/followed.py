@@ -16,7 +16,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def add(made: Checkout, page: Path) -> None:
     """Add the data set, the model and the study of a page to a copy of the workflow."""
-    data, model, study = blocks(page, "yaml")
+    data, model, study = blocks(page, "yaml")[:3]
     for name, row in (("datasets", data), ("models", model)):
         with open(made.folder / "config" / f"{name}.yaml", "a") as stream:
             stream.write(f"\n{row}")

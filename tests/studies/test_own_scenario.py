@@ -1,4 +1,4 @@
-"""docs/add-a-scenario.md, followed to the end: four files, and a study of a new scenario runs."""
+"""docs/dev/add-a-scenario.md, followed to the end: four files run a study of a new scenario."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 
 from tiny_study import ROOT
 
-PAGE = ROOT / "docs" / "add-a-scenario.md"
+PAGE = ROOT / "docs" / "dev" / "add-a-scenario.md"
 SCENARIO = "workflow/scripts/negmerge/scenarios/numbers"
 
 

@@ -26,7 +26,7 @@ def test_masks_keep_as_many_numbers_of_the_chosen_model_and_of_the_mean(finished
     folder = finished.folder / "results/tiny/clip/digits"
     records = json.loads((folder / "sparsity/mask.json").read_text())
     counts = {record["method"]: record for record in records}
-    assert list(counts) == ["negmerge", "random-mask", "task-arithmetic", "masked-single"]
+    assert list(counts) == ["negmerge", "random-mask", "task-arithmetic", "masked-single", "ties"]
     for method in counts:
         assert counts[method]["models"] == 2
         assert counts[method]["agreeing"] == counts["negmerge"]["kept"]
@@ -53,12 +53,12 @@ def test_the_options_of_a_merge_are_searched_with_its_coefficient(finished):
     assert (choice["vector"], choice["coefficient"]) == (best.vector, best.coefficient)
     counts = {
         record["method"]: record
-        for record in json.loads((folder / "sparsity/sparsity.json").read_text())
+        for record in json.loads((folder / "sparsity/mask.json").read_text())
     }
     assert counts["ties"]["vector"] == choice["vector"]
     if choice["coefficient"]:
         density = choice["vector"].removeprefix("ties.")
-        text = f"{density}×{choice['coefficient']:.10g}"
+        text = f"{density}-coefficient{choice['coefficient']:.10g}"
         assert text in (results / "tables/accuracy.md").read_text()
 
 

@@ -3,7 +3,8 @@
 from negmerge.checkpoints.states import write_state
 from negmerge.files import read_json, write_json, write_text
 from negmerge.jobs.job import job
-from negmerge.models.weights import weights_file
+from negmerge.models.language import ORIGIN
+from negmerge.models.weights import described, weights_file
 from negmerge.scenarios.language.given import (
     read_configuration,
     read_language_model,
@@ -15,6 +16,9 @@ with job(snakemake):
     place = params.place or weights_file(inputs.weights)
     if outputs.get("configuration"):
         configuration = read_configuration(place)
+        if not params.place:
+            configuration[ORIGIN] = described(read_json(inputs.weights))
+            print(f"weights: {configuration[ORIGIN]}")
         tokenizer = read_own_tokenizer(place, configuration["vocab_size"])
         write_json(outputs.configuration, configuration)
         write_text(outputs.tokenizer, tokenizer.to_str(pretty=True))

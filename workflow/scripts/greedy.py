@@ -1,4 +1,4 @@
-"""Merge greedily: add to the mean one task vector after the other, if it then forgets more."""
+"""Merge by measuring: greedily, or the mean of as many of the best task vectors as forget most."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
 from negmerge.scenarios.validation import load_validation
-from negmerge.selection.validation import merge_greedily
+from negmerge.selection.validation import merge_measured
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
@@ -17,9 +17,9 @@ with job(snakemake):
     validation = load_validation(task, inputs.base, loaders, **params.validation)
     whole, missing = split_diverged(inputs.vectors)
     vectors = {Path(path).stem: path for path in whole}
-    labels = {"method": "greedy", "options": params.options, DIVERGED: missing}
+    labels = {"method": params.method, "options": params.options, DIVERGED: missing}
     merged, report = {}, {}
     if vectors:
         how = params.coefficients, params.keep, params.halvings
-        merged, report = merge_greedily(vectors, validation, *how, **params.options)
+        merged, report = merge_measured(params.method, vectors, validation, *how, **params.options)
     write_state(snakemake.output.merged, merged, labels | report)

@@ -42,9 +42,10 @@ with job(snakemake):
     report["data_used"] = method.check(labels.method, params.options).data_used
     write_state(snakemake.output.candidates, stacked(tuned.states), report)
     write_points(snakemake.output.sweep, labels, tuned.points)
-    chosen = [
-        (criterion.choose(tuned.points), criterion.name) for criterion in criteria if params.grid
+    records = [
+        criterion.choose(tuned.points).record(labels, criterion.name, params.about | choice["view"])
+        for criterion, choice in zip(criteria, params.criteria, strict=True)
+        if params.grid
     ]
-    records = [choice.record(labels, name, params.about) for choice, name in chosen]
     # Without a grid there is nothing to choose.
     write_json(snakemake.output.selected, records or choices(labels, params.about, []))

@@ -85,7 +85,7 @@ def drawn_sweeps(study: Study) -> set[str]:
 
 def reference(experiment: Experiment, name: str) -> list[str]:
     """Return the path of Retrain's sweep, where the criterion `gap` compares with it."""
-    is_needed = "gap" in experiment.selection.criteria and name != methods.RETRAIN
+    is_needed = experiment.selection.is_compared and name != methods.RETRAIN
     return [f"sweeps/{methods.RETRAIN}.csv"] if is_needed else []
 
 

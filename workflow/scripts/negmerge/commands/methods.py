@@ -16,7 +16,7 @@ KINDS = {
     "retrain": "the model that never saw what is forgotten",
     "single": "a single task vector",
     "greedy": "a merge that measures images",
-    "merge": "many task vectors to one",
+    "merge": "many task vectors to one; all have the options of merging/lines.py, too",
     "unlearn": "a model is trained, or takes one step",
 }
 TYPES = {"number": "a number", "integer": "a whole number", "boolean": "true or false"}

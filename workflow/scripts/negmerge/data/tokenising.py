@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -84,14 +84,25 @@ class Encoder:
     prompt: str  # what the model is given before it answers; `{question}` stands for the question
     most: int  # how many tokens the model reads at most
     end: str = END  # the token that ends an answer; it also pads where there is no token `PAD`
+    prompts: Mapping[str, str] = field(default_factory=dict)  # of other forms of questions
 
     @property
     def end_id(self) -> int:
         return self.tokenizer.token_to_id(self.end)
 
-    def encode(self, question: str, answer: str) -> tuple[list[int], list[int]]:
-        """Return the tokens of the prompt, and those of the answer with the one that ends it."""
-        prompt = self.prompt.replace("{question}", question)
+    def encode(
+        self, question: str, answer: str, fact: str | None = None, form: str = ""
+    ) -> tuple[list[int], list[int]]:
+        """Return the tokens of the prompt, and those of the answer with the one that ends it.
+
+        With a fact, a part of the answer: what is read before it, and the tokens in which it lies.
+        A text without a prompt is read from its second token on, and nothing ends it.
+        """
+        prompts = {"": self.prompt, **self.prompts}
+        prompt = find("prompt of the model's row for form", form, prompts)
+        prompt = prompt.replace("{question}", question)
+        if fact is not None or not prompt:
+            return self._part(prompt, answer, answer if fact is None else fact)
         before, whole = (
             self.tokenizer.encode(text, add_special_tokens=False).ids
             for text in (prompt, prompt + answer)
@@ -105,14 +116,30 @@ class Encoder:
             )
         if len(whole) <= len(before) + 1:
             raise UserError(f"question {question!r}: the answer {answer!r} has no tokens")
+        self._check_length(question, whole)
+        return before, whole[len(before) :]
+
+    def _part(self, prompt: str, answer: str, fact: str) -> tuple[list[int], list[int]]:
+        text, start = prompt + answer, len(prompt) + answer.rfind(fact)
+        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        places = [
+            place
+            for place, (first, last) in enumerate(encoding.offsets)
+            if first < start + len(fact) and last > start and place > 0
+        ]
+        if fact not in answer or not places:
+            raise UserError(f"question {prompt!r}: the answer {answer!r} has no tokens of {fact!r}")
+        self._check_length(prompt, encoding.ids)
+        return encoding.ids[: places[0]], encoding.ids[places[0] : places[-1] + 1]
+
+    def _check_length(self, question: str, whole: Sequence[int]) -> None:
         if len(whole) > self.most:
             raise UserError(
                 f"question {question!r}: {len(whole)} tokens with its answer, the model reads at "
                 f"most {self.most}"
             )
-        return before, whole[len(before) :]
 
-    def items(self, texts: Iterable[tuple[str, str]]) -> list[Item]:
+    def items(self, texts: Iterable[tuple]) -> list[Item]:
         """Return questions and answers as items of one width, padded on the right."""
         encoded = [self.encode(*pair) for pair in texts]
         width = max((len(before) + len(answer) for before, answer in encoded), default=0)

@@ -10,7 +10,7 @@ from torch.nn import functional
 from negmerge.data.tokenising import WITHOUT_LOSS, alike, without_padding
 from negmerge.evaluation.accuracy import Batch, Loss, Outputs
 from negmerge.evaluation.language import extraction_strength
-from negmerge.models.language import last_logits
+from negmerge.models.language import last_logits, packed_logits, shares_beginnings
 
 # Scores are whole multiples of it, see `accuracy.Objective.scores`.
 UNIT = 2.0**-30
@@ -23,10 +23,17 @@ class Answering:
 
     device: torch.device  # where the network is, a causal language model of transformers
     measure: Measure = "probability"  # what the scores are
+    packed: bool = False  # whether texts with one beginning pass together
+
+    def _tokens(
+        self, network: nn.Module, ids: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        is_packed = self.packed and shares_beginnings(network)
+        return (packed_tokens if is_packed else scored_tokens)(network, ids, labels)
 
     def loss(self, network: nn.Module, label_smoothing: float) -> Loss:
         def cross_entropy(ids: Tensor, labels: Tensor) -> Tensor:
-            logits, truth, _ = scored_tokens(network, ids, labels)
+            logits, truth, _ = self._tokens(network, ids, labels)
             return functional.cross_entropy(logits, truth, label_smoothing=label_smoothing)
 
         return cross_entropy
@@ -35,7 +42,7 @@ class Answering:
         """Compute what a network says of each token, (n, width), where it carries loss."""
         ids, labels = batch
         moved = ids.to(self.device), labels.to(self.device)
-        logits, truth, places = scored_tokens(network, *moved)
+        logits, truth, places = self._tokens(network, *moved)
         places = tuple(place.cpu() for place in places)
         of_truth = logits.float().log_softmax(dim=1).gather(1, truth[:, None])[:, 0]
         log_probs = torch.zeros(labels.shape, dtype=torch.float64)
@@ -85,6 +92,20 @@ def scored_tokens(
     order = rows.argsort(stable=True)
     logits, truth = (torch.cat(of_parts)[order] for of_parts in list(zip(*passed, strict=True))[:2])
     return logits, truth, (rows[order], columns[order])
+
+
+def packed_tokens(
+    network: nn.Module, ids: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Do the same with texts that pass as one, equal beginnings once."""
+    rows, columns = (labels != WITHOUT_LOSS).nonzero(as_tuple=True)
+    texts = []
+    for text, carries in zip(ids.tolist(), (labels != WITHOUT_LOSS).tolist(), strict=True):
+        first, last = carries.index(True), len(carries) - carries[::-1].index(True)
+        texts.append((text[:first], text[first:last]))
+    of_texts = dict(packed_logits(network, texts))
+    logits = torch.cat([of_texts[number] for number in range(len(texts))])
+    return logits, labels[rows, columns], (rows, columns)
 
 
 def _scored_tokens(

@@ -11,10 +11,11 @@ from typing import Any
 
 from negmerge import paths
 from negmerge.jobs.work import Case, Work
+from negmerge.selection.greedy import counts_of_best
 from negmerge.selection.search import is_scale
 from negmerge.settings import methods
 from negmerge.settings.catalogue import part_sizes
-from negmerge.settings.recipe import RELEARNED, Recipe
+from negmerge.settings.recipe import Recipe
 
 # Processes that load images beside a job that computes on a GPU.
 LOADERS = 4
@@ -122,8 +123,10 @@ def greedy(case: Case) -> Work:
     name, coefficients, images = case.wildcards["method"], case.coefficients, case.validation
     options, models = case.experiment.use(name).options, len(case.experiment.points(name))
     # The first vector stays without a trial; one without a search has a single coefficient.
-    searched = methods.greedy_options(options)["search_each_step"]
-    tried = models * coefficients + (models - 1) * (coefficients if searched else 1)
+    searched = methods.special_options(name, options).get("search_each_step", True)
+    is_greedy = methods.base_name(name) == "greedy"
+    trials = (models if is_greedy else len(counts_of_best(models))) - 1
+    tried = models * coefficients + trials * (coefficients if searched else 1)
     return case.work(
         passed=images * (1 + case.costs.pruned * tried),
         loaded=images,
@@ -174,7 +177,8 @@ def unlearn(case: Case) -> Work:
     # What has no epochs reads the images once.
     epochs = [getattr(options, "epochs", 1) for options in tried]
     scales = [option for option, values in use.grid.items() if is_scale(values)]
-    beside = 2 * experiment.selection.halvings * criteria * len(scales)
+    halvings = sum(choice["halvings"] for choice in experiment.choices)
+    beside = 2 * halvings * len(scales)
     batches, models = tried[0].batches_per_step, len(tried) + beside + 1
     images = batches * sum(case.counts[role]["train"] for role in tried[0].passes)
     recipe = experiment.unlearn
@@ -221,10 +225,13 @@ def durability(case: Case) -> Work:
     """Score each criterion's choice as it is and under all treatments, of which one trains it."""
     experiment, settings, models = case.experiment, case.experiment.treatment, case.models
     counts = [case.counts[role]["score"] for role in experiment.SCENARIO.roles[:2]]
-    scored = models * (1 + len(settings.treatments))
+    scored = models * (1 + len(settings.all_treatments))
     images = scored * sum(min(count, settings.images or count) for count in counts)
-    recipe = settings.relearn if RELEARNED in settings.treatments else None
-    trained = models * recipe.epochs * case.counts["forget"]["train"] if recipe else 0
+    recipe, trained = None, 0
+    for name, taught in settings.taught.items():
+        recipe = settings.recipe(name)
+        there = case.counts[taught.role]["train"]
+        trained += models * recipe.epochs * min(taught.items or there, there)
     memory = case.holds(3, recipe=recipe, passed=experiment.eval_batch_size)
     return case.work(
         trained=trained, passed=images, loaded=images, moves=scored, moved=models, memory=memory

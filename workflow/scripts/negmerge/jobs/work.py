@@ -197,8 +197,8 @@ class Case:
     @property
     def coefficients(self) -> int:
         """How many coefficients there are on the grid, and beside the choice of each criterion."""
-        grid, chosen = self.experiment.coefficients.values, self.experiment.selection
-        return len(grid) + 2 * chosen.halvings * len(chosen.criteria)
+        halvings = sum(choice["halvings"] for choice in self.experiment.choices)
+        return len(self.experiment.tried_coefficients) + 2 * halvings
 
     def attack(self, purpose: str, features: str = "confidence") -> float:
         """The seconds of a membership attack; 0 where there is none, or it lacks test images."""

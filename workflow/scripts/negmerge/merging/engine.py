@@ -18,12 +18,15 @@ from negmerge.checkpoints.writer import Layout, StateWriter, header_metadata
 from negmerge.errors import UserError, find
 from negmerge.files import replacing
 from negmerge.merging.blocks import Block, Memory, Vectors, Workers, is_finite, to_host
+from negmerge.merging.lines import Lines, scales
 from negmerge.merging.pool import Checksums, Pool, identity, merged_dtypes
 from negmerge.merging.signs import count_nonzero
 from negmerge.models.devices import find_device
-from negmerge.settings.checks import Described, Value
+from negmerge.settings.checks import Described, Value, checked
+from negmerge.settings.recipe import Settings
 
 Result = TypeVar("Result")
+LINES = Lines.model_fields
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,11 @@ class Method(Described):
     survey: Callable[..., object] | None = None
     passes: int = 1
     ordered: bool = False
+
+    def check(self, where: str, options: Mapping[str, object]) -> Settings:
+        """Check options, those of every merge too; return the method's own with their defaults."""
+        checked(where, Lines, {name: options[name] for name in options if name in LINES})
+        return super().check(where, own_options(options))
 
 
 # By name: one file in `methods/` each, imported when it is asked for.
@@ -70,7 +78,7 @@ def merge(
         device: `cpu` or `cuda`, where the blocks are merged; no bit depends on it.
         block_numbers: how many numbers of each vector are taken at a time, as many as suit the
             device if none are given; no bit depends on it.
-        options: the method's options.
+        options: the method's options, and those of every merge, `lines.Lines`.
 
     Returns:
         The merged vector, on the CPU: float32, or float64 where one of the vectors is.
@@ -152,9 +160,16 @@ def choose(
     """Find the method and check its options, and that there is something to merge."""
     chosen = find("merge method", method, METHODS)
     settings = chosen.check(method, options).model_dump()
+    lines = {name: options[name] for name in options if name in LINES}
+    settings |= Lines(**lines).model_dump(exclude_defaults=True)
     if not vectors:
         raise UserError(f"{method}: no vectors to merge, at least one is needed")
     return chosen, settings
+
+
+def own_options(settings: Mapping[str, Value]) -> dict[str, Value]:
+    """Leave out the options of every merge, which the functions of a method do not take."""
+    return {name: value for name, value in settings.items() if name not in LINES}
 
 
 def combined(
@@ -169,8 +184,12 @@ def combined(
 
     `then` gets the merged rows flattened and in the host's memory, in the thread that merged them.
     Only the tensors of `names` are merged, if it is given; a survey sees all in either case, and
-    `settings` may hold one that was taken before.
+    `settings` may hold one that was taken before. Numbers are scaled by depth after the merge, as
+    the method leaves them, and only where `settings` say so.
     """
+    lines = {name: settings[name] for name in settings if name in LINES}
+    settings = own_options(settings)
+    scale = scales(pool.shapes, **lines) if "lines" in lines else {}
     size = sum(math.prod(pool.shapes[name]) for name in names or pool.shapes)
     with tqdm(
         total=(method.passes - 1) * pool.size + size,
@@ -187,6 +206,9 @@ def combined(
 
         def work(block: Block) -> tuple[Block, Result]:
             rows = method.combine(block, **settings)
+            if scale:
+                # Adding 0 makes +0 of -0.
+                rows = (rows * scale[block.name]).add_(0.0)
             # A sum can overflow though its terms are finite.
             if not is_finite(rows):
                 require_finite(rows, block.name, f"{method.title}'s result")

@@ -30,7 +30,7 @@ def find_device(device: str | torch.device) -> torch.device:
         if torch.version.cuda is None:
             raise UserError(
                 f"the device is {parsed}, but torch {torch.__version__} is for the CPU only; "
-                'install one for CUDA, see "The build of torch" in docs/cluster.md, or use cpu'
+                'install one for CUDA, see "The build of torch" in docs/install.md, or use cpu'
             )
         raise UserError(f"the device is {parsed}, but torch finds no GPU; use cpu")
     if parsed.type == "cuda" and (parsed.index or 0) >= torch.cuda.device_count():

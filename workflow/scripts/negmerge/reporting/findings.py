@@ -255,7 +255,7 @@ def _limits(ranked: Sequence[Column], shown: Sequence[Column]) -> Iterator[str]:
             lambda c: any(row[name] is True for row in c.rows for name in signs)
         ),
         "What a user without Retrain reaches, since the criterion `gap` compares with it": (
-            lambda c: c.cells["criterion"].eq("gap").any()
+            lambda c: c.cells["by"].eq("gap").any()
         ),
         "The paper's numbers, since the model or the data are others": (
             lambda c: _is_unlike_paper(c, shown)

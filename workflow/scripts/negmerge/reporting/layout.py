@@ -98,7 +98,7 @@ def _printed_columns(
                 label, f"std over {' and '.join(varied)}", is_measured=True, is_detail=True
             )
             yield heading, {cell["row"]: number(cell["std"], unit) for cell in shown}
-        if published:
+        if published and not (metric.optional and all(pd.isna(c["paper"]) for c in shown)):
             star = "" if published["comparable"] else notes.NOT_COMPARABLE
             heading = Heading(label, f"paper{star}", unit, is_detail=not published["comparable"])
             yield heading, {cell["row"]: _paper(cell, unit) for cell in shown}

@@ -133,11 +133,12 @@ def number_of_trials(scenario: Scenario, column: pd.DataFrame) -> int:
 
 def _criteria(column: Mapping, cells: pd.DataFrame) -> list[str]:
     single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "criterion", "keep"])
-    chosen = single[["criterion", "keep"]].drop_duplicates().itertuples(index=False)
+    chosen = single[["criterion", "by", "among", "keep"]].drop_duplicates()
     scenario = SCENARIOS[column["scenario"]]
     return [
-        f"criterion `{criterion}` chooses {spell_criterion(scenario, criterion, keep)}."
-        for criterion, keep in chosen
+        f"criterion `{criterion}`{'' if pd.isna(among) else f', which is {among},'} chooses "
+        f"{spell_criterion(scenario, by, keep)}."
+        for criterion, by, among, keep in chosen.itertuples(index=False)
     ]
 
 

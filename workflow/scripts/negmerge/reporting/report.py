@@ -200,5 +200,6 @@ def _choices(
         if choice["vector"] is not None:
             scenario = scenarios[choice["experiment"]]
             criterion = choice["criterion"]
-            criteria[criterion] = spell_criterion(scenario, criterion, choice["keep"])
+            by = choice.get("by", criterion)
+            criteria[criterion] = spell_criterion(scenario, by, choice["keep"])
     return choices

@@ -14,7 +14,7 @@ from negmerge.evaluation.outcomes import outcomes_of
 from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_names, survival
 from negmerge.scenarios.scoring import Scored
 from negmerge.scenarios.task import Task
-from negmerge.settings.recipe import AS_IS, RELEARNED, Durability
+from negmerge.settings.recipe import AS_IS, Durability
 from negmerge.training import fit
 
 
@@ -35,14 +35,14 @@ def treated_scores(
     roles = {name: task.role(name, "score", settings.images) for name in task.roles[:2]}
     # In the memory of the CPU: on a GPU the model may leave no place for two.
     weights = {name: tensor.cpu().clone() for name, tensor in network.state_dict().items()}
-    recipe, rounds = settings.relearn, rounded_names(network)
+    rounds, taught = rounded_names(network), settings.taught
     items: dict[str, np.ndarray] = {}
     record: dict[str, object] = {
         "rounded": sum(network.get_parameter(name).numel() for name in rounds),
         "numbers": sum(tensor.numel() for tensor in network.state_dict().values()),
         "group_size": settings.group_size,
-        "epochs": recipe.epochs,
-        "learning_rate": recipe.learning_rate,
+        "epochs": settings.relearn.epochs,
+        "learning_rate": settings.relearn.learning_rate,
         "survival": {
             form: asdict(change_survival(network, base, form, settings.group_size))
             for form in settings.treatments
@@ -55,10 +55,11 @@ def treated_scores(
         if treatment == AS_IS:
             return True
         network.load_state_dict(weights)
-        if treatment != RELEARNED:
+        if treatment not in taught:
             round_weights(network, treatment, settings.group_size)
             return True
-        role = task.role("forget", "train")
+        recipe = settings.recipe(treatment)
+        role = task.role(taught[treatment].role, "train", taught[treatment].items)
         batches = role.training_batches(recipe, seed, loaders)
         loss = role.objective.loss(network, recipe.label_smoothing)
         try:
@@ -68,18 +69,28 @@ def treated_scores(
             return False
         return True
 
-    for treatment in (AS_IS, *settings.treatments):
+    for treatment in (AS_IS, *settings.all_treatments):
         if not treat(treatment):
             record |= dict.fromkeys(f"{name}_{treatment}" for name in roles)
             continue
         for name, role in roles.items():
             outputs = all_outputs(network, role.objective, role.batches(batch_size, loaders))
             scores = role.objective.scores(outputs)
+            if treatment in taught and taught[treatment].role == name and name == task.roles[0]:
+                scores = scores[untaught(len(scores), taught[treatment].items)]
             record[f"{name}_{treatment}"] = asdict(total(scores))
             of_items = np.asarray(scores)
             is_right = of_items.dtype == bool
             items[f"{name}_{treatment}"] = of_items.astype(np.uint8) if is_right else of_items
     return record, outcomes_of(choice, {}, {}, items)
+
+
+def untaught(count: int, items: int | None) -> list[int]:
+    """Number those of all items that are not among so many, evenly spread; all, if none are."""
+    if items is None or items >= count:
+        return list(range(count))
+    chosen = {number * count // items for number in range(items)}
+    return [number for number in range(count) if number not in chosen]
 
 
 @torch.no_grad()

@@ -6,10 +6,13 @@ import torch
 
 from negmerge.checkpoints.states import State
 from negmerge.models.clip import freeze
-from negmerge.models.language import adapted, merged
+from negmerge.models.language import adapted, freeze_below, merged
 from negmerge.scenarios.task import Task
 from negmerge.settings.recipe import Recipe
 from negmerge.training import Resumable, fit
+
+# The keys of a recipe that say which part of a language model is trained.
+PARTS = ("lora", "layers")
 
 
 def finetune(
@@ -25,10 +28,12 @@ def finetune(
     fused: bool,
 ) -> State:
     """Fine-tune a base, all of it or by an adapter that is then merged into it."""
-    recipe = Recipe.model_validate({key: settings[key] for key in settings if key != "lora"})
+    recipe = Recipe.model_validate({key: settings[key] for key in settings if key not in PARTS})
     adapter = settings.get("lora")
     network = task.network(base, where)
     freeze(network, frozen)
+    if settings.get("layers"):
+        freeze_below(network, settings["layers"])
     trained = adapted(network, adapter) if adapter else network
     forget = task.role("forget", "train")
     batches = forget.training_batches(recipe, seed, loaders)

@@ -48,7 +48,7 @@ def choose_candidate(
     loaders: int,
     validation: Mapping[str, Any],
     *,
-    criteria: Sequence[str],
+    criteria: Sequence[Mapping],
     keep: float,
     coefficients: Sequence[float],
     halvings: int,

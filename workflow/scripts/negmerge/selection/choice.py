@@ -131,13 +131,18 @@ class Criterion:
     name.
     """
 
-    name: str  # `control`, `retain` or `gap`
+    name: str
     keep: float  # share of the base's accuracy to keep, 0..1
     reference: Mapping[str, float] | None = None  # for `gap`: Retrain's measures in percent by name
+    by: str = ""  # `control`, `retain` or `gap`, where that is not its name
+    # The grid of coefficients that it chooses among, and how often it halves their distance; by
+    # default as all others do.
+    coefficients: Sequence[float] = ()
+    halvings: int | None = None
 
     def order(self, base: Point) -> Callable[[Point], tuple]:
         """Return a key by which the better of two points is the smaller one."""
-        if self.name == GAP:
+        if self._is_gap:
             return lambda point: (self._gap(point), point.coefficient, point.vector)
 
         def key(point: Point) -> tuple:
@@ -158,7 +163,7 @@ class Criterion:
         if diverged and not any(point.coefficient for point in measured):
             return nothing_left(base, diverged, tried)
         best = min(measured, key=self.order(base), default=base)
-        lower, upper = _ends(best, points)
+        lower, upper = _ends(best, own if self.coefficients else points)
         return Choice(
             vector=best.vector,
             coefficient=best.coefficient,
@@ -168,9 +173,13 @@ class Criterion:
             upper_end=upper,
             lower_end=lower,
             tried=tried,
-            gap=self._gap(best) if self.name == GAP else None,
+            gap=self._gap(best) if self._is_gap else None,
             diverged=diverged,
         )
+
+    @property
+    def _is_gap(self) -> bool:
+        return GAP in (self.by, self.name)
 
     def _gap(self, point: Point) -> float:
         return average_gap(point.percentages, self.reference or {})
@@ -218,11 +227,15 @@ def at_ends(value: float | str, tried: Iterable, fewest: int) -> tuple[bool, boo
 
 
 def load_criteria(
-    names: Iterable[str], keep: float, reference: Sequence[str | Path]
+    choices: Iterable[Mapping], keep: float, reference: Sequence[str | Path]
 ) -> list[Criterion]:
-    """Load criteria by name; `reference` holds the file of Retrain's measures, for `gap`."""
+    """Load criteria as settings give them; `reference` is the file of Retrain's measures."""
     measures = [read_points(path)[0].percentages for path in reference]
-    return [Criterion(name, keep, *measures) for name in names]
+    keys = ("by", "coefficients", "halvings")
+    return [
+        Criterion(choice["name"], keep, *measures, **{key: choice[key] for key in keys})
+        for choice in choices
+    ]
 
 
 def write_points(

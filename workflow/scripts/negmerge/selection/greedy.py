@@ -1,4 +1,4 @@
-"""Greedy merging: which vectors of a pool stay in the mean."""
+"""Which vectors of a pool go into a mean: greedily, or the best k."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,3 +64,34 @@ def greedy(
             best = choice
             accepted.append(name)
     return trials
+
+
+# How many of the best vectors are tried, and the whole pool beside them; this project's choice.
+COUNTS = (1, 2, 3, 5, 10)
+
+
+def counts_of_best(models: int) -> list[int]:
+    """List how many of the best vectors of a pool are tried."""
+    return [*(count for count in COUNTS if count < models), models]
+
+
+def mean_of_best(
+    own: Mapping[str, Choice], evaluate: Callable[[Sequence[str]], Choice]
+) -> dict[tuple[str, ...], Choice]:
+    """Try means of the best vectors; return names and choices, first those of the mean to take.
+
+    Args:
+        own: the choice of each vector by itself; none is a UserError. The best has the lowest
+            forget accuracy; of equal ones it is that of the smaller coefficient, the first name.
+        evaluate: gives the choice for the mean of some vectors, named in alphabetical order.
+
+    Of equal forget accuracies the mean of fewer vectors is taken.
+    """
+    if not own:
+        raise UserError("no vectors to merge, at least one is needed")
+    in_order = sorted(own, key=lambda name: (_forget(own[name]), own[name].coefficient, name))
+    tried = {}
+    for count in counts_of_best(len(own)):
+        names = tuple(sorted(in_order[:count]))
+        tried[names] = own[names[0]] if count == 1 else evaluate(names)
+    return dict(sorted(tried.items(), key=lambda item: (_forget(item[1]), len(item[0]))))

@@ -37,6 +37,10 @@ class CoefficientGrid:
     def start(self) -> Sequence[float]:
         return self.values[1:]
 
+    def of(self, criterion: Criterion) -> "CoefficientGrid":
+        """Return the grid that a criterion chooses among."""
+        return CoefficientGrid(criterion.coefficients) if criterion.coefficients else self
+
     def around(self, setting: float, tried: Iterable[float], _: int) -> list[float]:
         """Return the settings half-way from one to its neighbours among those that were tried.
 
@@ -85,6 +89,9 @@ class OptionGrid:
             for values in itertools.product(*self.options.values())
         ]
 
+    def of(self, _: Criterion) -> "OptionGrid":
+        return self
+
     def around(self, setting: Options, _: Iterable[Options], halving: int) -> list[Options]:
         """Return the settings at a step, halved so many times, from one, inside the grid.
 
@@ -123,16 +130,19 @@ def explore(
     points: dict[Hashable, Point] = {base_setting: base}
     for setting in grid.start:
         points[setting] = measure(setting)
-    allowed = {setting: [criterion.name for criterion in criteria] for setting in points}
+    allowed: dict[Hashable, list[str]] = {setting: [] for setting in points}
     for criterion in criteria:
-        own = [base_setting, *grid.start] if grid.from_base else list(grid.start)
+        own_grid, times = grid.of(criterion), criterion.halvings
+        own = [base_setting, *own_grid.start] if grid.from_base else list(own_grid.start)
+        for setting in {base_setting: None} | dict.fromkeys(own):
+            allowed[setting].append(criterion.name)
         order = criterion.order(base)
-        for halving in range(1, halvings + 1):
+        for halving in range(1, (halvings if times is None else times) + 1):
             measured = [setting for setting in own if points[setting].accuracy]
             if not measured:
                 break
             best = min(measured, key=lambda setting, order=order: order(points[setting]))
-            for setting in grid.around(best, own, halving):
+            for setting in own_grid.around(best, own, halving):
                 if setting in own:
                     continue
                 if setting not in points:
@@ -160,13 +170,18 @@ class Chosen:
     points: list[Point]
     passes: int
     passes_full: int  # those of full sweeps, which come to the same choice as a pruned search
+    # The vectors and coefficients that these sweeps measure, beside the base.
+    tried: frozenset[tuple[str, float]] = frozenset()
 
     def records(
-        self, labels: Mapping[str, str], criteria: Sequence[str], about: Mapping[str, object]
+        self, labels: Mapping[str, str], criteria: Sequence[Mapping], about: Mapping[str, object]
     ) -> list[dict]:
         about = {**about, "passes": self.passes, "passes_full": self.passes_full}
         named = zip(self.choices, criteria, strict=True)
-        return [choice.record(labels, criterion, about) for choice, criterion in named]
+        return [
+            choice.record(labels, criterion["name"], {**about, **criterion["view"]})
+            for choice, criterion in named
+        ]
 
 
 def search(
@@ -216,10 +231,11 @@ class _Search:
             # With halvings, the other vectors' best would hide what this one is refined around.
             own_best = self._best_of(vector, base if self.halvings else best)
             best = min(best, own_best, key=_Candidate.rank)
-        passes_full = sum(len(tried) + 1 for tried in self.tried.values()) * sum(self.n.values())
+        tried = frozenset((name, c) for name, own in self.tried.items() for c in own)
+        passes_full = (len(tried) + len(vectors)) * sum(self.n.values())
         choice = self._choice(best)
         points = [candidate.measured() for candidate in dict.fromkeys((base, best))]
-        return Chosen([choice], points, self.passes, passes_full)
+        return Chosen([choice], points, self.passes, passes_full, tried)
 
     def _best_of(self, vector: str, best: "_Candidate") -> "_Candidate":
         """Search the grid of a vector, from the largest coefficient, and then around its choice."""

@@ -12,7 +12,7 @@ from negmerge.checkpoints.states import State, read_state
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
 from negmerge.selection.choice import Choice, Criterion, Point, nothing_left, option_ends
-from negmerge.selection.greedy import greedy
+from negmerge.selection.greedy import greedy, mean_of_best
 from negmerge.selection.search import Chosen, CoefficientGrid, Count, Value, explore, search
 from negmerge.vectors import apply, widen
 
@@ -171,31 +171,50 @@ def choose_with_pruning(
     halvings: int,
     options: Mapping[str, Mapping[str, Value]],
 ) -> Chosen:
-    """Choose a vector and its coefficient as full sweeps would, see `search`."""
+    """Choose a vector and its coefficient as full sweeps would, see `search`.
+
+    Criteria with grids of their own share what was counted.
+    """
     whole, diverged = split_diverged(paths)
     vectors: Mapping[str, str | Path] = {Path(path).stem: path for path in whole}
-    if vectors:
-        count = validation.counting(lambda name: (read_state(vectors[name]), vectors[name]))
-        keep = criteria[0].keep
-        chosen = search(list(vectors), coefficients, validation.sizes, count, keep, halvings)
-        print(chosen)
+    if not vectors:
+        base = validation.measure(diverged[0], 0.0)
+        choice = nothing_left(base, diverged, 0)
+        points = [replace(base, criteria=tuple(criterion.name for criterion in criteria))]
+        return replace(choose(points, []), choices=[choice] * len(criteria))
+    counting = validation.counting(lambda name: (read_state(vectors[name]), vectors[name]))
+    asked: dict[tuple[str, float, str, int], int | float] = {}
+
+    def count(*place: str | float) -> int | float:
+        if place not in asked:
+            asked[place] = counting(*place)
+        return asked[place]
+
+    searches: dict[tuple, Chosen] = {}
+    choices, measured = [], {}
+    for criterion in criteria:
+        grid = tuple(criterion.coefficients or coefficients)
+        how = criterion.keep, halvings if criterion.halvings is None else criterion.halvings
+        if (grid, *how) not in searches:
+            searches[grid, *how] = search(list(vectors), grid, validation.sizes, count, *how)
+        chosen = searches[grid, *how]
         (choice,) = chosen.choices
         lower, upper = option_ends(choice.vector, options) if choice.coefficient else (False, False)
-        choice = replace(
-            choice,
-            lower_end=choice.lower_end or lower,
-            upper_end=choice.upper_end or upper,
-            diverged=diverged,
-        )
-    else:
-        base = validation.measure(diverged[0], 0.0)
-        chosen, choice = choose([base], []), nothing_left(base, diverged, 0)
-    names = tuple(criterion.name for criterion in criteria)
+        ends = {"lower_end": choice.lower_end or lower, "upper_end": choice.upper_end or upper}
+        choices.append(replace(choice, **ends, diverged=diverged))
+        for point in chosen.points:
+            of_point = measured.setdefault((point.vector, point.coefficient), (point, []))[1]
+            of_point.append(criterion.name)
     points = [
-        replace(point, criteria=names, options=options.get(point.vector, {}))
-        for point in chosen.points
+        replace(point, criteria=tuple(names), options=options.get(point.vector, {}))
+        for point, names in measured.values()
     ]
-    return replace(chosen, choices=[choice] * len(criteria), points=points)
+    tried = frozenset().union(*(chosen.tried for chosen in searches.values()))
+    passes = sum(validation.sizes[role][batch] for _, _, role, batch in asked)
+    all_items = sum(map(sum, validation.sizes.values()))
+    chosen = Chosen(choices, points, passes, (len(tried) + len(vectors)) * all_items, tried)
+    print(chosen)
+    return chosen
 
 
 class RunningMean:
@@ -204,14 +223,16 @@ class RunningMean:
     def __init__(self, paths: Mapping[str, str | Path]):
         self._paths = paths
         self._total: State = {}
-        self._summed = 0
+        self._summed: list[str] = []
 
     def __call__(self, names: Sequence[str]) -> State:
-        """Average vectors: those of an earlier call, with or without its last, and new ones."""
-        for name in names[self._summed : -1]:
+        """Average vectors, in the order of their names in the list."""
+        if list(names[: len(self._summed)]) != self._summed:
+            self._total, self._summed = {}, []
+        for name in names[len(self._summed) : -1]:
             self._total = self._plus(name)
-        whole = len(names) == self._summed
-        self._summed = max(self._summed, len(names) - 1)
+            self._summed.append(name)
+        whole = len(names) == len(self._summed)
         total = self._total if whole else self._plus(names[-1])
         return {name: tensor / len(names) for name, tensor in total.items()}
 
@@ -222,7 +243,8 @@ class RunningMean:
         return {key: total + vector[key] for key, total in self._total.items()}
 
 
-def merge_greedily(
+def merge_measured(
+    method: str,
     paths: Mapping[str, str | Path],
     validation: Validation,
     coefficients: Sequence[float],
@@ -230,7 +252,7 @@ def merge_greedily(
     halvings: int = 0,
     **options: bool,
 ) -> tuple[State, dict]:
-    """Merge the files of a pool by `greedy`; the report names the accepted vectors."""
+    """Merge the files of a pool by `greedy` or `mean-best`; the report names what was merged."""
     passes = 0
 
     def measure(
@@ -247,13 +269,19 @@ def merge_greedily(
 
     mean = RunningMean(paths)
 
-    def trial(names: Sequence[str], coefficient: float | None) -> Choice:
-        choice = measure("greedy", mean(names), paths[names[-1]], coefficient)
+    def trial(names: Sequence[str], coefficient: float | None = None) -> Choice:
+        choice = measure(method, mean(names), paths[names[-1]], coefficient)
         print(f"{' + '.join(names)}: {choice}")
         return choice
 
     own = {name: measure(name, read_state(path), path) for name, path in paths.items()}
-    trials = greedy(paths, own, trial, **options)
-    accepted = [trial.name for trial in trials if trial.accepted]
-    report = {"accepted": accepted, "trials": [asdict(trial) for trial in trials], "images": passes}
-    return mean(accepted), report
+    if method == "mean-best":
+        # The sum of these means runs in the order of the names, as that of all merges.
+        tried = mean_of_best(own, lambda names: trial(names))
+        accepted = list(next(iter(tried)))
+        trials = [{"names": names, "choice": asdict(choice)} for names, choice in tried.items()]
+    else:
+        steps = greedy(paths, own, trial, **options)
+        accepted = [step.name for step in steps if step.accepted]
+        trials = [asdict(step) for step in steps]
+    return mean(accepted), {"accepted": accepted, "trials": trials, "images": passes}

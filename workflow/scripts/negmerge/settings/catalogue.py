@@ -42,6 +42,23 @@ class Hub(Settings):
     )
 
 
+class Alternative(Settings):
+    """A file with a model's weights that takes the place of those on the hub."""
+
+    file: str = Field(
+        description="Its name in the package; without one the path where a person may put a file "
+        "or folder, which comes before the hub."
+    )
+    package: str | None = Field(
+        None,
+        pattern=r"^[\w.-]+(==[\w.]+)?$",
+        description="A package of the index that has it, as pip takes it; where it is installed, "
+        "it serves if the hub does not give the weights.",
+    )
+    bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
+
+
 class Cost(Settings):
     """How large a model is, for estimates."""
 
@@ -90,6 +107,9 @@ class Model(Settings):
     hub: Hub | None = Field(
         None, description="Where to find trained weights; null: where open_clip or timm has them."
     )
+    alternatives: list[Alternative] = advanced(
+        [], description="Files with the weights for machines that the hub does not reach."
+    )
     download: Download | None = Field(
         None,
         exclude=True,
@@ -111,6 +131,9 @@ class Model(Settings):
     prompt: str = advanced(
         "<question>{question}<answer>",
         description="What a language model reads before it answers; {question} is the question.",
+    )
+    prompts: dict[str, str] = advanced(
+        {}, description="Further prompts, by the forms of questions that are asked by them."
     )
     end: str = advanced("<end>", description="The token that ends an answer of a language model.")
     cost: Cost | None = advanced(
@@ -134,8 +157,9 @@ class Model(Settings):
             own_code.check(self.architecture)
         if self.download:
             self.download.check()
-        if "{question}" not in self.prompt:
-            raise ValueError(f"prompt {self.prompt!r} has no {{question}}")
+        for prompt in (self.prompt, *self.prompts.values()):
+            if "{question}" not in prompt:
+                raise ValueError(f"prompt {prompt!r} has no {{question}}")
         if self.hub and not self.is_fetched:
             raise ValueError(
                 f"`hub` names {self.hub.repository}, but the workflow trains the model: expected "
@@ -145,7 +169,8 @@ class Model(Settings):
 
     @model_serializer(mode="wrap")
     def _without_what_it_cannot_have(self, dump: SerializerFunctionWrapHandler) -> dict:
-        absent = ("mean", "std") if self.reads_text else ("tokenizer", "prompt", "end")
+        absent = ["mean", "std"] if self.reads_text else ["tokenizer", "prompt", "end"]
+        absent += [name for name in ("alternatives", "prompts") if not getattr(self, name)]
         return {name: value for name, value in dump(self).items() if name not in absent}
 
     def contents(self) -> dict:

@@ -5,7 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, PositiveInt, PrivateAttr, ValidationError, model_validator
 
@@ -14,7 +14,7 @@ from negmerge.seeds import repetition
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
 from negmerge.settings.checks import Value, explain, require
-from negmerge.settings.methods import Use
+from negmerge.settings.methods import Drawn, Use
 from negmerge.settings.pool import TASK, Given, Pool, update
 from negmerge.settings.recipe import (
     RELEARNED,
@@ -81,6 +81,18 @@ class Coefficients(Settings):
         return [0.0, self.first, *(float(f"{value:.{DIGITS}g}") for value in between), self.to]
 
 
+class OtherChoice(Settings):
+    """One more choice among the same candidates."""
+
+    criterion: Criterion = Field(description="What chooses, as above.")
+    coefficients: Coefficients | None = Field(
+        None, description="The grid of coefficients that it chooses among; null: the experiment's."
+    )
+    halvings: Annotated[int, Field(ge=0, le=6)] | None = Field(
+        None, description="As above, for this choice; null: as many."
+    )
+
+
 class Selection(Settings):
     """How a coefficient or a trained model is chosen; see `selection.choice`."""
 
@@ -94,6 +106,11 @@ class Selection(Settings):
         [],
         description="More criteria that choose for each method, for columns of tables that name "
         "one of them.",
+    )
+    other_choices: dict[FileName, OtherChoice] = Field(
+        {},
+        description="Further choices by names of their own, with another grid or number of "
+        "halvings, for columns of tables whose `criterion` is that name.",
     )
     keep: Share = advanced(0.95, description="Share of the base's accuracy to keep.")
     halvings: int = Field(
@@ -117,9 +134,22 @@ class Selection(Settings):
     )
 
     @property
-    def criteria(self) -> list[Criterion]:
-        """All criteria, the main one first."""
-        return list(dict.fromkeys([self.criterion, *self.other_criteria]))
+    def criteria(self) -> dict[str, Criterion]:
+        """All criteria by the names of what they choose, the main one first."""
+        own = {name: name for name in (self.criterion, *self.other_criteria)}
+        return own | {name: choice.criterion for name, choice in self.other_choices.items()}
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether a criterion compares with Retrain."""
+        return "gap" in self.criteria.values()
+
+    @model_validator(mode="after")
+    def _names_of_their_own(self):
+        for name in self.other_choices:
+            if name in get_args(Criterion):
+                raise ValueError(f"other_choices: {name!r} is a criterion; expected another name")
+        return self
 
 
 class RetainSelection(Selection):
@@ -234,7 +264,10 @@ class Experiment(Settings, ABC):
 
     def points(self, method: str) -> list[str]:
         """The points whose vectors a method merges, or chooses from, sorted by name."""
-        patterns = self.use(method).points or ["*"]
+        chosen = self.use(method).points
+        if isinstance(chosen, Drawn):
+            return chosen.of(list(self.pool.changes))
+        patterns = chosen or ["*"]
         return [
             point
             for point in self.pool.changes
@@ -282,7 +315,32 @@ class Experiment(Settings, ABC):
         """Whether a search takes the place of sweeps, which `gap` needs all the same."""
         search = self.use(method).search or self.selection.search
         is_asked = search == "exact-pruned" and methods.kind(method) in methods.CHOSEN
-        return is_asked and "gap" not in self.selection.criteria
+        return is_asked and not self.selection.is_compared
+
+    @property
+    def choices(self) -> list[dict[str, Any]]:
+        """What chooses, by its name: the criterion, its grid, and what records say of it."""
+        choices = []
+        for name, criterion in self.selection.criteria.items():
+            other = self.selection.other_choices.get(name)
+            grid, halvings, view = self.coefficients.values, self.selection.halvings, {}
+            if other:
+                grid = other.coefficients.values if other.coefficients else grid
+                halvings = halvings if other.halvings is None else other.halvings
+                among = f"`{criterion}` among {len(grid)} coefficients from 0 to {grid[-1]:g}"
+                view = {"by": criterion, "among": f"{among} with {halvings} halvings"}
+            # Without others all choose among all that are tried.
+            own = grid if self.selection.other_choices else []
+            choice = {"name": name, "by": criterion, "coefficients": own, "halvings": halvings}
+            choices.append(choice | {"view": view})
+        return choices
+
+    @property
+    def tried_coefficients(self) -> list[float]:
+        """The coefficients of the grids of all choices."""
+        others = self.selection.other_choices.values()
+        grids = [self.coefficients, *(other.coefficients for other in others)]
+        return sorted({value for grid in filter(None, grids) for value in grid.values})
 
     @property
     @abstractmethod
@@ -346,8 +404,12 @@ class Experiment(Settings, ABC):
         images = training_images(counts, "forget")
         for point in () if self.pool.files else self.pool.changes:
             yield Run(f"finetune ({task}, point {point})", self.recipe(task, point), images)
-        if self.durability and RELEARNED in self.durability.treatments:
-            yield Run("durability.relearn", self.durability.relearn, images)
+        for name, taught in (self.durability.taught if self.durability else {}).items():
+            counted = training_images(counts, taught.role)
+            if taught.items and counted:
+                counted = (min(taught.items, *counted),)
+            where = "durability.relearn" + (f" ({name})" if name != RELEARNED else "")
+            yield Run(where, self.durability.recipe(name), counted)
 
     def _unlearning_runs(self, name: str, use: Use, counts: Counts | None) -> Iterator[Run]:
         """List the runs of a method; one that reads both sets makes at most these steps."""
@@ -419,7 +481,7 @@ class Experiment(Settings, ABC):
         try:
             self._check_methods()
             self._check_points()
-            for criterion in self.selection.criteria:
+            for criterion in self.selection.criteria.values():
                 if criterion not in self.SCENARIO.criteria:
                     raise UserError(
                         f"selection: {unknown('criterion', criterion, self.SCENARIO.criteria)}"
@@ -440,10 +502,11 @@ class Experiment(Settings, ABC):
                 serving = [method for method in valid if methods.serves(method, self.scenario)]
                 raise UserError(f"{self.scenario}: {unknown('method', name, serving)}")
             methods.check(name, use)
-            for pattern in use.points:
+            for pattern in () if isinstance(use.points, Drawn) else use.points:
                 if not fnmatch.filter(self.pool.changes, pattern):
                     points = unknown("point", pattern, self.pool.changes)
                     raise UserError(f"methods.{name}.points: {points}")
+            self.points(name)
             self.single(name)
 
     def _check_points(self) -> None:

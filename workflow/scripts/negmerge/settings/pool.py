@@ -13,7 +13,7 @@ from negmerge.settings import methods
 from negmerge.settings.recipe import FileName, Recipe, Settings, advanced, file_name
 
 # Of a folder, what decides the numbers: weights, and what says what they are.
-READ = (".safetensors", ".json", ".bin", ".pt", ".pth", ".th")
+READ = (".safetensors", ".json", ".bin", ".pt", ".pth", ".th", ".gguf")
 
 
 class Given(Settings):

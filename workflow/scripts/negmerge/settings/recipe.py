@@ -220,6 +220,18 @@ Relearning = with_defaults(
 )
 
 
+class RelearnedFrom(Settings):
+    """What a model is taught again."""
+
+    role: str = Field("forget", description="The role whose items are taught, such as `forget`.")
+    items: PositiveInt | None = Field(
+        None,
+        description="So many of them, evenly spread; where these are to be forgotten, the others "
+        "are scored. null: all.",
+    )
+    epochs: PositiveInt | None = Field(None, description="Instead of those of `relearn`.")
+
+
 class Durability(Settings):
     """What is done to each model on its own, before its scores are measured once more."""
 
@@ -233,9 +245,37 @@ class Durability(Settings):
         64,
         description="Neighbouring numbers of a weight's row that share the scale of rounding.",
     )
-    relearn: Relearning = advanced(
-        Relearning(), description="The recipe of `relearned`, on all of the forget set."
+    relearn: Relearning = advanced(Relearning(), description="The recipe of `relearned`.")
+    relearn_from: dict[FileName, RelearnedFrom] = advanced(
+        {},
+        description="What `relearned` teaches, by name, each starting from the model as it is; "
+        "none given: the whole forget set.",
     )
     images: PositiveInt | None = Field(
         None, description="At most this many images of each role are scored; null: all."
     )
+
+    @property
+    def taught(self) -> dict[str, RelearnedFrom]:
+        """What models are taught again, by name; nothing where no treatment does it."""
+        if RELEARNED not in self.treatments:
+            return {}
+        return self.relearn_from or {RELEARNED: RelearnedFrom()}
+
+    @property
+    def all_treatments(self) -> list[str]:
+        """The treatments by name, in order, with each relearning by its own."""
+        names = [[*self.taught] if name == RELEARNED else [name] for name in self.treatments]
+        return [name for group in names for name in group]
+
+    def recipe(self, name: str) -> Relearning:
+        """The recipe of a relearning."""
+        epochs = self.taught[name].epochs
+        return self.relearn.model_copy(update={"epochs": epochs}) if epochs else self.relearn
+
+    @model_validator(mode="after")
+    def _names(self):
+        for name in self.relearn_from:
+            if name in (AS_IS, *ROUNDINGS):
+                raise ValueError(f"relearn_from: {name!r} is a treatment's name; expected another")
+        return self

@@ -1,8 +1,8 @@
 """The settings of a study: experiments, and the tables and figures that show them."""
 
-from typing import Annotated, Literal, Union
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
 from negmerge import plugins
 from negmerge.errors import UserError
@@ -47,6 +47,15 @@ class Study(Extension):
 
     _catalogue: Catalogue = PrivateAttr()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _draws(cls, content: Any) -> Any:
+        """Put the parts of a pool that are drawn in the place of a use with several draws."""
+        try:
+            return with_draws(content)
+        except (AttributeError, TypeError):  # what is wrong with it, is said later
+            return content
+
     @property
     def catalogue(self) -> Catalogue:
         """The data sets, models and prompts that the study may name."""
@@ -71,6 +80,43 @@ class Study(Extension):
         chosen = self.experiments[experiment]
         seeds = (chosen.seed_for(level), chosen.seed, self.seed)
         return next(seed for seed in seeds if seed is not None)
+
+
+def with_draws(content: dict) -> dict:
+    """Return a study as written, with `NAME-1`, `NAME-2`, ... for methods with several draws."""
+    drawn: dict[str, list[str]] = {}
+    experiments = {}
+    for key, row in content["experiments"].items():
+        uses = {}
+        for name, use in row["methods"].items():
+            points = use.get("points")
+            draws = points.get("draws", 1) if isinstance(points, dict) else None
+            if not isinstance(draws, int):
+                uses[name] = use
+                continue
+            drawn[name] = [f"{name}-{draw}" for draw in range(1, draws + 1)]
+            for draw, own in enumerate(drawn[name], 1):
+                uses[own] = {**use, "points": {**points, "draws": 1, "draw": draw}}
+        experiments[key] = {**row, "methods": uses}
+
+    def shown(rows: list | dict) -> list | dict:
+        labels = rows if isinstance(rows, dict) else dict.fromkeys(rows)
+        names = {own: name for name in labels for own in drawn.get(name, [name])}
+        if isinstance(rows, list):
+            return list(names)
+        return {
+            own: labels[name] if own == name else f"{labels[name]}, draw {own.rpartition('-')[2]}"
+            for own, name in names.items()
+        }
+
+    if not drawn:
+        return content
+    parts = {
+        section: {key: {**part, rows: shown(part[rows])} for key, part in content[section].items()}
+        for section, rows in (("tables", "rows"), ("figures", "methods"))
+        if content.get(section)
+    }
+    return {**content, "experiments": experiments, **parts}
 
 
 def load_study(config: Folders, name: str, *, options: bool = True) -> Study:

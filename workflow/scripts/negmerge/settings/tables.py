@@ -54,8 +54,8 @@ class Column(Settings):
     tasks: list[str] = Field([], description="Tasks to average over; none given: all.")
     criterion: str | None = advanced(
         None,
-        description="Show what this one of `selection.other_criteria` chose; null: the main "
-        "criterion.",
+        description="Show what this one of `selection.other_criteria` or `other_choices` chose; "
+        "null: the main criterion.",
     )
     published: Published | None = advanced(None, description="The paper's cells beside ours.")
 

@@ -27,7 +27,7 @@ from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 from negmerge.files import read_json, write_json, write_text
 from negmerge.merging.blocks import Vectors
-from negmerge.merging.engine import Method
+from negmerge.merging.engine import Method, own_options
 from negmerge.merging.pool import Checksums, Pool
 from negmerge.settings.checks import Value
 from negmerge.standalone.folder import require_replaceable
@@ -94,7 +94,7 @@ def write_survey(
         desc=what, unit=" numbers", unit_scale=True, disable=not progress
     ) as bar:  # fmt: skip
         vectors.passed = bar.update
-        survey = method.survey(vectors, **settings)
+        survey = method.survey(vectors, **own_options(settings))
     # Python's JSON keeps each bit of a number, and infinities too.
     write_text(path, json.dumps({"asked": asked, "survey": survey}) + "\n")
 

@@ -4,6 +4,7 @@ from negmerge.reporting import style
 from negmerge.reporting.kinds import MERGES, FigureKind
 from negmerge.reporting.records import read_main_records
 from negmerge.scenarios.zero_shot.scenario import ACCURACIES
+from negmerge.settings.methods import base_name
 
 COLUMNS = (
     "experiment", "task", "series", "method", "label", "models", "coefficient", "forget", "control",
@@ -15,11 +16,12 @@ class Models(FigureKind):
     """A panel for each experiment and task, with a line for each merge method."""
 
     caption = (
-        "Forget accuracy on test images against the number of merged models. Each line is a merge "
-        "method; what is merged is a part of the pool, or all of it."
+        "Forget accuracy on test images against the number of models. Each line is a method, which "
+        "takes a part of the pool, or all of it. Where several parts of a size were drawn, the "
+        "marker is their mean, and the bar their standard deviation (divisor k - 1)."
     )
     scenarios = ("zero-shot",)
-    shows = MERGES
+    shows = (*MERGES, "single")
     averages = True
 
     def data(self, figure, scores):
@@ -28,7 +30,7 @@ class Models(FigureKind):
         rows = [
             {
                 **score,
-                "series": score["method"].partition("-")[0],
+                "series": base_name(score["method"]),
                 "label": figure["methods"][score["method"]],
                 **{metric.name: metric.measure(score).value for metric in ACCURACIES},
             }
@@ -48,8 +50,11 @@ class Models(FigureKind):
         for axes, ((experiment, task), panel) in zip(grid, places, strict=True):
             for series, line in panel.groupby("series", sort=False):
                 look = looks[series] | {"markersize": 8, "markeredgecolor": "white"}
-                axes.plot(line["models"], line["forget"], label=series, **look)
-            axes.set(title=f"{experiment}: {task}", xlabel="merged models")
+                sizes = line.groupby("models")["forget"].agg(["mean", "std"])
+                axes.plot(sizes.index, sizes["mean"], label=series, **look)
+                ends = sizes["mean"] - sizes["std"], sizes["mean"] + sizes["std"]
+                axes.vlines(sizes.index, *ends, color=look["color"], linewidth=1)
+            axes.set(title=f"{experiment}: {task}", xlabel="models")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         grid[0].set_ylabel("forget accuracy on test images (%)\nlower is better")
         canvas.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)

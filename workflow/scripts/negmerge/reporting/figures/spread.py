@@ -1,12 +1,19 @@
 """Forget accuracy of single models over the pool beside that of merges (zero-shot; Figure 1b)."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from negmerge.reporting import style
 from negmerge.reporting.sweeps import SINGLE, SINGLES, OfSweeps, merge_of, threshold
 
 DOTS = "#5F5F5F"
-COLUMNS = ("experiment", "task", "series", "label", "vector", "coefficient", "control", "forget")
+DIAMOND = {"marker": "D", "markersize": 5, "color": "white", "markeredgecolor": "black"}
+COLUMNS = (
+    "experiment", "task", "series", "label", "vector", "coefficient", "control", "forget",
+    "deviation",
+)  # fmt: skip
+# The series of the best of a random half of the pool, and its label.
+HALF, HALVES = "half", "best of a random half"
 
 
 class Spread(OfSweeps):
@@ -17,7 +24,8 @@ class Spread(OfSweeps):
         "accuracy on validation images among those that keep the control accuracy. The number is "
         "the distance between the best and the worst, in points: what the choice of "
         "hyper-parameters alone decides. The coloured marks are merges, chosen by the same "
-        "criterion; lower is better."
+        "criterion; lower is better. The white diamond is the best of a random half of the "
+        "pool: mean and standard deviation over all halves."
     )
 
     def data(self, figure, sweeps, selected):
@@ -34,6 +42,10 @@ class Spread(OfSweeps):
             best = kept.sort_values(["forget", "coefficient"]).drop_duplicates("vector")
             best = best.sort_values("vector").assign(series=SINGLE, label=SINGLES)
             rows += best.to_dict("records")
+            if len(best):
+                mean, deviation = best_of_half(best["forget"])
+                half = {"series": HALF, "label": HALVES, "forget": mean, "deviation": deviation}
+                rows.append(dict(zip(("experiment", "task"), place, strict=True)) | half)
             rows += [
                 choice
                 | {"series": choice["method"], "label": labels[choice["method"]]}
@@ -58,7 +70,8 @@ class Spread(OfSweeps):
         axes.grid(visible=False, axis="x")
         axes.set_ylabel("forget accuracy on validation images (%)\nlower is better")
         dot = style.handle(SINGLES, linestyle="none", marker="o", markersize=4, color=DOTS)
-        handles = [dot, *style.handles(labels, linestyle="none")]
+        half = style.handle(HALVES, linestyle="none", **DIAMOND)
+        handles = [dot, half, *style.handles(labels, linestyle="none")]
         canvas.legend(handles=handles, loc="outside lower center", ncols=4)
         return canvas
 
@@ -77,11 +90,33 @@ def _draw_place(axes, centre: int, panel, methods: Mapping[str, Mapping]) -> Non
             f"{high - low:.1f} points", (left, high), (0, 6), textcoords="offset points",
             ha="center", fontsize=8,
         )  # fmt: skip
+    half = panel[panel["series"] == HALF]
+    axes.errorbar(
+        [left] * len(half), half["forget"], yerr=half["deviation"], fmt="none", ecolor="black"
+    )
+    axes.plot([left] * len(half), half["forget"], linestyle="none", **DIAMOND)
     width = 0.4 / max(len(methods), 1)
     for place, (method, look) in enumerate(methods.items()):
         marks = panel.loc[panel["series"] == method, "forget"]
         across = [centre + (place + 0.5) * width] * len(marks)
         axes.plot(across, marks, linestyle="none", markersize=8, markeredgecolor="white", **look)
+
+
+def best_of_half(numbers: Sequence[float]) -> tuple[float, float]:
+    """Return mean and standard deviation of the least of a random half of some numbers.
+
+    Of K numbers m = ceil(K / 2) are drawn without replacement, each set of them alike; so the one
+    of rank r is the least with probability C(K - r, m - 1) / C(K, m).
+    """
+    ascending = sorted(numbers)
+    half = math.ceil(len(ascending) / 2)
+    sets = math.comb(len(ascending), half)
+    shares = [
+        math.comb(len(ascending) - rank, half - 1) / sets for rank in range(1, len(ascending) + 1)
+    ]
+    weighed = list(zip(shares, ascending, strict=True))
+    mean = sum(share * number for share, number in weighed)
+    return mean, math.sqrt(sum(share * (number - mean) ** 2 for share, number in weighed))
 
 
 KIND = Spread()

@@ -32,6 +32,10 @@ ROUNDING_NOTES = (
     "it; NA where both are 0. In the CSV file `inverse` is min(a / b, 1), as code of others has "
     "it, and `likeness` is 1 - |a - b| / (a + b), which asks for no direction.",
 )
+PART_NOTE = (
+    "relearned, by another name: taught only a part of what was to be forgotten, where the rest is "
+    "scored, or something else, by the key `durability.relearn_from` of the study."
+)
 RELEARNING_NOTE = (
     "relearned: trained on the whole forget set, all weights, in the same order for all models, by "
     "the recipe `durability.relearn` of the study; the base and Retrain too, where they are rows."
@@ -60,7 +64,7 @@ def score(role: str, treatment: str) -> Metric:
         return Number(100 * float(items.mean()), 1e4 * float(items.var()) / len(items), count)
 
     return Metric(
-        key, f"{role}, {LABELS[treatment]}", "%", "", of,
+        key, f"{role}, {LABELS.get(treatment, treatment)}", "%", "", of,
         spell=lambda value: DIVERGED if value is None else f"{value:.2f}",
     )  # fmt: skip
 
@@ -169,11 +173,14 @@ class Durability(TableKind):
 
     def metrics_of(self, scenario, measured):
         names = set(measured)
-        forms = [form for form in ROUNDINGS if f"forget_{form}" in names]
-        shown = [(role, form) for role in scenario.roles[:2] for form in LABELS]
+        rounded = [form for form in ROUNDINGS if f"forget_{form}" in names]
+        first = scenario.roles[0]
+        own = [name.removeprefix(f"{first}_") for name in measured if name.startswith(f"{first}_")]
+        forms = dict.fromkeys([*LABELS, *sorted({*own} - {*LABELS})])
+        shown = [(role, form) for role in scenario.roles[:2] for form in forms]
         return (
             *(score(role, form) for role, form in shown if f"{role}_{form}" in names),
-            *(metric for form in forms for metric in RATIOS[form]),
+            *(metric for form in rounded for metric in RATIOS[form]),
             *(RATIOS[RELEARNED] if {LASTING, AFTER} <= names else ()),
             *((RELEARNING,) if AFTER in names else ()),
             *DONE,
@@ -185,6 +192,9 @@ class Durability(TableKind):
         names = set(cells["metric"])
         is_rounded = any(f"forget_{form}" in names for form in ROUNDINGS)
         lines = [*(ROUNDING_NOTES if is_rounded else ())]
+        known = {f"forget_{form}" for form in LABELS}
+        if any(name.startswith("forget_") and name not in known for name in names):
+            lines.append(PART_NOTE)
         if AFTER in names:
             lines += [RELEARNING_NOTE, RATIO_NOTE if LASTING in names else NO_RATIO_NOTE]
         single = cells[(cells["experiment"] != MEAN) & cells["value"].notna()]

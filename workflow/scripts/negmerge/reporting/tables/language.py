@@ -1,14 +1,18 @@
 """What language models still know of the authors to forget and of others (language)."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from negmerge.reporting.kinds import TableKind
 from negmerge.reporting.records import MEAN
+from negmerge.scenarios.base import place_of
 from negmerge.scenarios.language.scenario import (
     EXTRACTION,
+    FACTS,
     FORGET_PROBABILITY,
     FURTHER,
     RETAIN_PROBABILITY,
+    SCENARIO,
 )
 
 # What a metric means that only some studies measure.
@@ -25,6 +29,15 @@ MEANING = {
     "the standard deviation when forget and held-out questions are drawn anew, for both models "
     "alike; there is none where a draw may leave it undefined.",
 }
+
+FACTS_NOTE = (
+    "Probability: exp of the mean log-probability of the tokens of the fact by itself, not of the "
+    "sentence around it. Ranked first: the fact is more probable, token by token in the mean, than "
+    "all wrong answers; there are three, so chance is 25 %. Greedy answers right: what the model "
+    "says by itself begins with the fact. No model exists that never knew these facts: what is "
+    "right after forgetting is chance among the wrong answers, not 0. Perplexity is that of plain "
+    "sentences."
+)
 
 
 class Language(TableKind):
@@ -43,13 +56,85 @@ class Language(TableKind):
     metrics = (FORGET_PROBABILITY, EXTRACTION, RETAIN_PROBABILITY, *FURTHER)
     shows_choice = True
 
+    def metrics_of(self, scenario, measured):
+        return FACTS if {"known_at", "first"} & set(measured) else self.metrics
+
+    def cells(self, table, records, published, outcomes=()):
+        outcomes = list(outcomes)
+        parted = _parted(records, outcomes)
+        return super().cells(table, parted, published, outcomes)
+
     def notes(self, table, cells):
         measured = set(cells.loc[cells["value"].notna(), "metric"])
+        if "first" in measured:
+            return [FACTS_NOTE, *_what_is_known(cells), *_kept_more(cells)]
         return [
             meaning.format(values=_quality_values(cells))
             for name, meaning in MEANING.items()
             if name in measured
         ]
+
+
+def _parted(records: Iterable[Mapping], outcomes: Iterable) -> Iterator[Mapping]:
+    """Add what is known of the facts to forget that the base knows, and of the others."""
+    import numpy as np
+
+    arrays = {(one.place, one.criterion): one.arrays for one in outcomes}
+    base = {
+        place[:2]: own["forget_probability"]
+        for (place, _), own in arrays.items()
+        if place[2] == SCENARIO.base and "forget_probability" in own
+    }
+    for record in records:
+        place = place_of(record)
+        own = arrays.get((place, record.get("criterion")), {}).get("forget_probability")
+        if "known_at" not in record or own is None or place[:2] not in base:
+            yield record
+            continue
+        is_known = base[place[:2]] >= record["known_at"]
+        parts = {}
+        for name, values in (("known", own[is_known]), ("unknown", own[~is_known])):
+            n = len(values)
+            mean = float(values.mean()) if n else None
+            error = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+            parts[name] = {"probability": {"mean": mean, "error": error, "n": n}}
+        yield {**record, "answers": record["answers"] | parts}
+
+
+def _what_is_known(cells) -> Iterator[str]:
+    """Say how many of the facts the base knows at all."""
+    single = cells[(cells["experiment"] != MEAN) & (cells["method"] == SCENARIO.base)]
+    for (experiment, task), group in single.groupby(["experiment", "task"], sort=False):
+        value = group.set_index("metric")["value"]
+        known, rest = value.get("facts_known"), value.get("facts_unknown")
+        if known is None or known != known:
+            continue
+        total = known + rest
+        few = "; so there is little to forget" if 2 * known < total else ""
+        yield (
+            f"{experiment}/{task}: the base knows {known:.0f} of {total:.0f} facts to forget, by "
+            f"the key `known` of the experiment{few}. The others are kept, and counted apart."
+        )
+
+
+def _kept_more(cells) -> Iterator[str]:
+    """Name the rows that keep more than the base had: a method may have been taught it."""
+    means = cells[(cells["experiment"] == MEAN) & (cells["metric"] == RETAIN_PROBABILITY.name)]
+    for column, group in means.groupby("column", sort=False):
+        base = group[group["method"] == SCENARIO.base]["value"]
+        if base.empty:
+            continue
+        had = float(base.iloc[0])
+        keep = group["keep"].map(lambda text: float(text or "nan") if text is not None else 1.0)
+        more = group[group["value"] * keep.fillna(1.0) > had]
+        rows = ", ".join(
+            f"{row} ({value:.1f} %)" for row, value in zip(more["row"], more["value"], strict=True)
+        )
+        if rows:
+            yield (
+                f"{column}: these keep more than the base had ({had:.1f} %), so they were taught "
+                f"it, or something like it: {rows}."
+            )
 
 
 def _quality_values(cells) -> str:

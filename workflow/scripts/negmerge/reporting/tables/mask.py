@@ -77,11 +77,11 @@ class Mask(TableKind):
         """Check that all rows merge the same vectors, and that there is a reference if needed."""
         require_same_points(experiments, methods)
         for experiment in experiments.values():
-            if experiment.SCENARIO.has_retrain and RETRAIN not in experiment.methods:
+            if experiment.SCENARIO.aims_at_retrain and RETRAIN not in experiment.methods:
                 raise ValueError(unknown("method", RETRAIN, experiment.methods))
 
     def records(self, experiment, folder, row):
-        scored = [row, *([RETRAIN] if experiment.SCENARIO.has_retrain else [])]
+        scored = [row, *([RETRAIN] if RETRAIN in experiment.methods else [])]
         scores = (f"{folder}/scores/{method}.json" for method in scored)
         return [f"{folder}/sparsity/{{table}}.json", *scores]
 

@@ -279,7 +279,7 @@ class Classifier(Experiment):
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         if self.base is None:
             yield Run("train (original)", self.train, training_images(counts, "original"))
-        if methods.RETRAIN in self.methods or "gap" in self.selection.criteria:
+        if methods.RETRAIN in self.methods or self.selection.is_compared:
             yield Run("train (retrain)", self.train, training_images(counts, "retain"))
         yield from super().runs(task, known, counts)
 
@@ -298,7 +298,7 @@ class Classifier(Experiment):
     @property
     def selection_roles(self) -> tuple[str, ...]:
         """The roles by which candidates are chosen; test images only for the criterion `gap`."""
-        return self.SCENARIO.roles if "gap" in self.selection.criteria else self.SCENARIO.roles[:2]
+        return self.SCENARIO.roles if self.selection.is_compared else self.SCENARIO.roles[:2]
 
     @property
     def re_estimates(self) -> bool:

@@ -1,4 +1,4 @@
-"""Language models of others: folders of transformers."""
+"""Language models of others: folders of transformers, and GGUF files of llama.cpp."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +7,8 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoTokenizer
 
+from negmerge.checkpoints.gguf import GgufFile
+from negmerge.checkpoints.hub import is_gguf, weights
 from negmerge.checkpoints.opening import open_state
 from negmerge.checkpoints.states import State, require_same_tensors, shapes
 from negmerge.errors import UserError, one_line
@@ -15,6 +17,8 @@ from negmerge.models.language import build_language_model
 
 def read_configuration(folder: str | Path) -> dict:
     """Read the configuration of a model; code that a folder brings is not run."""
+    if file := _gguf_file(folder):
+        return file.config.to_dict()
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True).to_dict()
     except (OSError, ValueError, KeyError) as error:
@@ -24,10 +28,20 @@ def read_configuration(folder: str | Path) -> dict:
         ) from error
 
 
+def _gguf_file(place: str | Path) -> GgufFile | None:
+    path = Path(place)
+    if not path.exists() or not is_gguf(path):
+        return None
+    return GgufFile(weights(path) if path.is_dir() else path)
+
+
 def read_own_tokenizer(folder: str | Path, vocabulary: int) -> Tokenizer:
     """Read the tokenizer of a model, in the form of the library tokenizers."""
+    file = _gguf_file(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
+        tokenizer = (
+            file.tokenizer if file else AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        ).backend_tokenizer
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
         reason = one_line(error)
         raise UserError(f"{folder}: no tokenizer that can be read: {reason:.200}") from error

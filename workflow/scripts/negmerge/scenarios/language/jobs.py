@@ -1,7 +1,7 @@
 """A language model forgets some authors, and should keep what it knows of the others."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from negmerge.data.tokenising import Encoder, read_tokenizer
 from negmerge.evaluation.answering import Answering, Measure
 from negmerge.files import read_json
 from negmerge.models.devices import tuned
-from negmerge.models.language import build_language_model, load_language_model
+from negmerge.models.language import ORIGIN, build_language_model, load_language_model
 from negmerge.scenarios.language.measuring import measure
 from negmerge.scenarios.task import Further, Purpose, Role, RoleOutputs, Scoring, Task
 from negmerge.settings.compute import Compute
@@ -33,10 +33,14 @@ class LanguageTask(Task):
         self._questions = read_questions(files["questions"])
         self._tokenizer = read_tokenizer(files["tokenizer"], settings["model"]["end"])
         about = [self._model[key] for key in ("prompt", "size", "end")]
-        self._encoder = Encoder(self._tokenizer, *about)
+        self._encoder = Encoder(self._tokenizer, *about, self._model.get("prompts", {}))
+        self._known: float = settings.get("known", 0.1)
+        self._origin: str | None = None
         configuration = files.get("configuration")
         if configuration:
-            self._model = self._model | {"configuration": read_json(configuration)}
+            own = read_json(configuration)
+            self._origin = own.get(ORIGIN)
+            self._model = self._model | {"configuration": own}
 
     def network(self, state: State, where: str) -> nn.Module:
         model = load_language_model(self._model, self._vocabulary, state, where)
@@ -51,36 +55,41 @@ class LanguageTask(Task):
 
         `before` has the authors whom the model knows before it is taught any, `original` all who
         are taught, `refusals` the questions to forget as pairs: with the answer, and with a
-        refusal.
+        refusal. Of many questions, `most` are taken.
         """
-        texts = list(self._texts(name, purpose))
-        if most is not None and len(texts) > most:
+        questions = self._questions_of(name, purpose)
+        if most is not None and len(questions) > most:
             # Evenly spread, since questions stand author by author.
-            texts = [texts[number * len(texts) // most] for number in range(most)]
+            questions = [questions[number * len(questions) // most] for number in range(most)]
+        texts = list(self._texts(questions, name, purpose))
         items = self._encoder.items(texts)
         if name == "refusals":
             refusals = itertools.cycle(self._refusals)
-            refused = [(question, next(refusals)) for question, _ in texts]
+            refused = [(question, next(refusals), None, form) for question, _, _, form in texts]
             items = self._encoder.pairs(texts, refused)
         by = self._measure if purpose == "select" else "probability"
-        objective = Answering(self._device, by)
+        objective = Answering(self._device, by, any(one.fact for one in questions))
         return Role(items, objective, _as_it_is, lambda augmentation: _as_it_is)
 
-    def _texts(self, name: str, purpose: Purpose) -> Iterator[tuple[str, str]]:
-        for one in self._questions_of(name, purpose):
-            yield one.question, one.answer
-            if purpose == "train":
-                yield from ((wording, one.answer) for wording in one.wordings)
+    def _texts(
+        self, questions: Iterable[Question], name: str, purpose: Purpose
+    ) -> Iterator[tuple[str, str, str | None, str]]:
+        """Yield what the encoder takes: question, answer, the part that counts, and form."""
+        for one in questions:
+            asked = (one.question, *(one.wordings if purpose == "train" else ()))
+            yield from ((wording, one.answer, one.fact, one.form) for wording in asked)
             if name == "before" and one.paraphrased_answer is not None:
                 asked = (one.question, *one.wordings)
-                yield from ((wording, one.paraphrased_answer) for wording in asked)
+                yield from ((text, one.paraphrased_answer, None, one.form) for text in asked)
 
     def _questions_of(self, name: str, purpose: Purpose) -> Sequence[Question]:
         questions = [one for one in self._questions if one.split == ROLES[name]]
         if name in ("forget", "retain", "all-retain", "refusals"):
             authors = len({one.author for one in questions})
             first = authors - forgotten(authors, self._forgotten)
-            questions = [one for one in questions if (one.author >= first) != name.endswith("retain")]
+            questions = [
+                one for one in questions if (one.author >= first) != name.endswith("retain")
+            ]
         if name == "retain" and (purpose, self._trained_on) != ("train", "all"):
             choosing, scored = parted(questions)
             return scored if purpose == "score" else choosing
@@ -88,7 +97,12 @@ class LanguageTask(Task):
 
     def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:
         roles = {name: self._questions_of(name, "score") for name in self.roles}
-        return measure(network, self._encoder, roles, self._device, scoring.batch_size)
+        record, arrays = measure(network, self._encoder, roles, self._device, scoring.batch_size)
+        if any(one.fact for one in roles["forget"]):
+            record |= {"known_at": self._known}
+        if self._origin:
+            record |= {"base_from": self._origin}
+        return record, arrays
 
     @property
     def _vocabulary(self) -> int:

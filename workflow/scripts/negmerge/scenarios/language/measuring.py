@@ -1,4 +1,4 @@
-"""All metrics of TOFU that one language model has, question by question."""
+"""All metrics that one language model has, question by question: TOFU's, and of single facts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,7 +24,13 @@ from negmerge.evaluation.language import (
     utility_error,
     zlib_scores,
 )
-from negmerge.models.language import Answer, generate_greedily, score_answers
+from negmerge.models.language import (
+    Answer,
+    generate_greedily,
+    score_answers,
+    score_packed,
+    shares_beginnings,
+)
 
 # Whose wrong answers are choices to the right one, so that its share among them counts.
 CHOICES = ("real-authors", "world-facts")
@@ -32,6 +38,8 @@ CHOICES = ("real-authors", "world-facts")
 ATTACKED = ("forget", "holdout")
 # What the utility of a model is the harmonic mean of, in each role to keep.
 USEFUL = ("probability", "rouge", "truth")
+# The role of plain sentences, of which only the perplexity counts.
+TEXTS = "text"
 Arrays = dict[str, np.ndarray]
 
 
@@ -43,16 +51,20 @@ def measure(
     batch_size: int,
 ) -> tuple[dict[str, object], Arrays]:
     """Measure a model; give what its score holds, and the metrics (n,) of each question."""
+    texts = roles.get(TEXTS, ())
+    roles = {role: questions for role, questions in roles.items() if role != TEXTS}
     attacked = ATTACKED if "holdout" in roles else ()
     scored = {
         role: _scored(network, encoder, questions, device, batch_size, role in attacked)
         for role, questions in roles.items()
     }
-    of_roles = {
-        role: _metrics(role, questions, scored[role])
-        | {"rouge": _rouge(network, encoder, questions, device, batch_size)}
-        for role, questions in roles.items()
-    }
+    of_roles = {}
+    for role, questions in roles.items():
+        if any(one.fact for one in questions):
+            of_roles[role] = _of_facts(role, scored[role])
+        else:
+            said = {"rouge": _rouge(network, encoder, questions, device, batch_size)}
+            of_roles[role] = _metrics(role, questions, scored[role]) | said
     record: dict[str, object] = {
         "answers": {
             role: {name: _mean(values) for name, values in of_role.items()}
@@ -68,6 +80,9 @@ def measure(
         sides = {role: _attack_scores(scored[role], roles[role]) for role in attacked}
         record["attacks"] = _attacks(*sides.values())
         record["min_k"] = {role: side["min_k"].tolist() for role, side in sides.items()}
+    if texts:
+        of_texts = _scored(network, encoder, texts, device, batch_size, False)
+        record["perplexity"] = _perplexity([answers[0] for answers in of_texts])
     arrays = {
         f"{role}_{name}": values
         for role, of_role in of_roles.items()
@@ -89,13 +104,55 @@ def _scored(
     for one in questions:
         others = [one.paraphrased_answer] if one.paraphrased_answer else []
         texts = (one.answer, *others, *one.perturbed_answer)
-        pairs = [encoder.encode(one.question, text) for text in texts]
+        facts = [_part_of(one, text) for text in texts]
+        pairs = [
+            encoder.encode(one.question, text, fact, one.form)
+            for text, fact in zip(texts, facts, strict=True)
+        ]
         asked.append((pairs[0][0], [answer for _, answer in pairs]))
-    scored = score_answers(network, asked, device, batch_size, moments)
+    is_packed = not moments and any(one.fact or not one.question for one in questions)
+    if is_packed and shares_beginnings(network):
+        scored = score_packed(network, asked)
+    else:
+        scored = score_answers(network, asked, device, batch_size, moments)
     return [
         answers if one.paraphrased_answer else [answers[0], *answers]
         for one, answers in zip(questions, scored, strict=True)
     ]
+
+
+def _part_of(one: Question, answer: str) -> str | None:
+    """Return the part of an answer that takes the place of the fact in the right one."""
+    if one.fact is None or answer == one.answer:
+        return one.fact
+    before, _, after = one.answer.rpartition(one.fact)
+    return answer.removeprefix(before).removesuffix(after)
+
+
+def _of_facts(role: str, scored: list[list[Answer]]) -> Arrays:
+    """Measure how probable facts are, and whether they come first, among answers and in words."""
+    losses = np.array([one.loss for one, *_ in scored])
+    metrics = {"probability": answer_probability(losses)}
+    # The model says by itself, token by token, what is the most probable after the true ones.
+    greedy = [(one.predicted == one.tokens).all() for one, *_ in scored]
+    metrics["greedy"] = np.array(greedy, np.float64)
+    if all(others for _, _, *others in scored):
+        ahead = [all(one.loss < wrong.loss for wrong in others) for one, _, *others in scored]
+        metrics["first"] = np.array(ahead, np.float64)
+        kind = "forget" if role == "forget" else "retain"
+        metrics["truth"] = truthfulness(_ratios(scored), kind)
+    return metrics
+
+
+def _perplexity(texts: Sequence[Answer]) -> dict[str, float | int]:
+    """Return exp of the mean loss of all tokens, and its standard error by the delta method."""
+    sums = np.array([-text.log_probs.sum() for text in texts])
+    counts = np.array([len(text.tokens) for text in texts])
+    n, mean = len(texts), sums.sum() / counts.sum()
+    rest = ((sums - mean * counts) ** 2).sum()
+    error = np.sqrt(rest * n / max(n - 1, 1)) / counts.sum()
+    value = float(np.exp(mean))
+    return {"mean": value, "error": float(value * error), "n": n}
 
 
 def _metrics(role: str, questions: Sequence[Question], scored: list[list[Answer]]) -> Arrays:

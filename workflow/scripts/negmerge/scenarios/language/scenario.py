@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from negmerge.scenarios.base import Metric, Number, Reader, Scenario
@@ -125,6 +126,67 @@ FURTHER = (
 )  # fmt: skip
 
 
+def _perplexity(record: Mapping, _: Mapping | None) -> Number:
+    text = record.get("perplexity")
+    return Number(text["mean"], text["error"] ** 2, text["n"]) if text else Number(None)
+
+
+def _count(role: str) -> Reader:
+    """Return a metric's function that counts the facts that the base knows, or does not."""
+
+    def of(record: Mapping, _: Mapping | None) -> Number:
+        counted = record["answers"].get(role)
+        return Number(counted["probability"]["n"] if counted else None)
+
+    return of
+
+
+# Roles of data sets of facts, in which forgetting may show elsewhere, or leave the fact in place.
+ELSEWHERE = (
+    ("neighbours", "higher"), ("other-wordings", "lower"), ("chat", "lower"), ("french", "lower"),
+    ("german", "lower"),
+)  # fmt: skip
+# What is measured of questions that name the part of the answer that counts. `known` and `unknown`
+# are parts of the role `forget`, by what the base knows; tables make them.
+FACTS = (
+    FORGET_PROBABILITY,
+    Metric("first", "forget ranked first", "%", "lower", answers("forget", "first")),
+    Metric("greedy", "forget greedy answers right", "%", "lower", answers("forget", "greedy")),
+    Metric(
+        "known", "forget probability, known", "%", "lower", answers("known", "probability"),
+        optional=True,
+    ),
+    Metric(
+        "unknown", "forget probability, unknown", "%", "lower", answers("unknown", "probability"),
+        printed=False,
+    ),
+    RETAIN_PROBABILITY,
+    Metric("retain_first", "retain ranked first", "%", "higher", answers("retain", "first")),
+    *(
+        Metric(
+            role.replace("-", "_"), f"{role.replace('-', ' ')}", "%", better,
+            answers(role, "probability"), optional=True,
+        )
+        for role, better in ELSEWHERE
+    ),
+    Metric(
+        "perplexity", "perplexity", "", "lower", _perplexity, optional=True,
+        spell=lambda value: "NA" if value is None else f"{value:.2f}",
+    ),
+    Metric("facts_known", "facts that the base knows", "", "", _count("known"), printed=False),
+    Metric("facts_unknown", "facts unknown to it", "", "", _count("unknown"), printed=False),
+    *(
+        Metric(
+            f"{role.replace('-', '_')}_{name}", f"{role.replace('-', ' ')} {label}", "%", "",
+            answers(role, name), printed=False,
+        )
+        for role in ("retain", *(role for role, _ in ELSEWHERE))
+        for name, label in (("greedy", "greedy answers right"), ("first", "ranked first"))
+        if (role, name) != ("retain", "first")
+    ),
+)  # fmt: skip
+
+
 def describe(experiment: Mapping) -> tuple[str, str]:
     """Say how many of the authors each task forgets."""
     shares = {
@@ -147,7 +209,7 @@ SCENARIO = Scenario(
         "retain questions that choose are not those that are scored; the forget questions are the "
         "same, since all of them are to be forgotten"
     },
-    metrics=(FORGET_PROBABILITY, RETAIN_PROBABILITY, EXTRACTION),
+    metrics=(FORGET_PROBABILITY, RETAIN_PROBABILITY, replace(EXTRACTION, optional=True)),
     compared=("forget", "retain"),
     headline="forget",
     same_items={"forget": (0, 1), "retain": (0, 1)},

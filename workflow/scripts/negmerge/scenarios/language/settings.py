@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.data.questions import forgotten
 from negmerge.errors import UserError, find
@@ -64,6 +64,17 @@ class TunedRecipe(Recipe):
         description="Train an adapter, which is added to the weights in the end; null: train all "
         "weights.",
     )
+    layers: PositiveInt | None = Field(
+        None,
+        description="Train only so many of the last blocks of the transformer; null: the whole "
+        "model.",
+    )
+
+    @model_validator(mode="after")
+    def _one_part(self):
+        if self.lora and self.layers:
+            raise ValueError("both `lora` and `layers`; expected one of them, or none")
+        return self
 
 
 class TextPoint(Finetune, TunedRecipe):
@@ -116,6 +127,7 @@ def question_counts(
     judged = about.retained or retain - retain // 2
     most = most or taught
     others = row.splits.get("others", 0) * about.wordings * about.answers
+    others_there = {role: row.splits.get(role, 0) for role in further}
     trained = retain - judged if trained_on == "choosing" else retain
     numbers = {
         "forget": (forget * about.wordings, min(forget, most), forget),
@@ -123,7 +135,7 @@ def question_counts(
         "all-retain": (retain * about.wordings, 0, 0),
         "original": (taught * about.wordings, 0, 0),
         "before": (others, 0, 0),
-        **{role: (0, 0, row.splits.get(role, 0)) for role in further},
+        **{role: (n * about.wordings, 0, n) for role, n in others_there.items()},
     }
     purposes = "train", "select", "score"
     return {role: dict(zip(purposes, counts, strict=True)) for role, counts in numbers.items()}
@@ -135,7 +147,10 @@ class Language(Experiment):
     SCENARIO: ClassVar[Scenario] = SCENARIO
     RECIPE: ClassVar[type[Recipe]] = TunedRecipe
     # Roles that are scored where the data set has questions of them.
-    FURTHER: ClassVar[tuple[str, ...]] = ("holdout", "real-authors", "world-facts")
+    FURTHER: ClassVar[tuple[str, ...]] = (
+        "holdout", "real-authors", "world-facts", "neighbours", "other-wordings", "chat", "french",
+        "german", "text",
+    )  # fmt: skip
     # In place of a task: what is made of all authors, for all tasks.
     WHOLE: ClassVar[str] = "all"
     # The folder of models of others.
@@ -179,6 +194,11 @@ class Language(Experiment):
         min_length=1,
         description="What a model says that does not know an answer, for methods that teach it to "
         "say so; the questions take them in turn.",
+    )
+    known: Annotated[float, Field(gt=0, lt=1)] = advanced(
+        0.1,
+        description="From which probability on the model is said to know a fact before it forgets, "
+        "in data sets whose questions name the part of the answer that counts.",
     )
     trained_on: TrainedOn = advanced(
         "all",
@@ -241,6 +261,7 @@ class Language(Experiment):
             "forgotten": find("task", task, tasks),
             "refusals": self.refusals,
             "measure": self.measure,
+            "known": self.known,
             "trained_on": self.trained_on,
             "classes": 0,
         }

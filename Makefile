@@ -41,7 +41,7 @@ demo-lm: $(READY)  ## run the study of a small language model that forgets
 	@$(MAKE) --no-print-directory study STUDY=demo-lm
 
 test: $(READY)  ## run the tests
-	@echo "the tests: a quarter to half an hour on two cores"
+	@echo "the tests: several minutes on two cores"
 	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
 
 test-smoke: $(READY)  ## run all of the paper study in small, on random weights

@@ -25,6 +25,7 @@ LONG = (
     "containers",
     "site",
     "workflow",
+    "jobs",
     "data",
     "packaging",
 )

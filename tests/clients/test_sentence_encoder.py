@@ -1,6 +1,6 @@
 """A really trained sentence encoder is unlearned and loads; so does that of docs/tutorial.md.
 
-The tutorial's own commands run, with less to train.
+The tutorial's own commands and notebook run, with less to train.
 """
 
 import csv
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import all_minilm_l6_v2
+import matplotlib
 import pools
 import pytest
 import torch
@@ -85,3 +86,26 @@ def test_the_tutorial_forgets_what_it_was_taught_and_the_model_loads(printed):
     assert "all agree in sign on" in outputs["negmerge inspect"]
     scores = json.loads(outputs["python evaluate.py"].splitlines()[-1])
     assert scores.keys() == {"forget", "control"}
+
+
+def test_the_notebook_runs_and_was_run_from_its_top(monkeypatch):
+    cells = json.loads((DOCS / "tutorial.ipynb").read_text())["cells"]
+    codes = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in codes] == [*range(1, len(codes) + 1)]
+    text = "\n".join("".join(cell["source"]) for cell in codes)
+    for whole, less in (
+        ("runs, steps = RUNS, 12", "runs, steps = RUNS[:2], 2"),
+        ("grid = [number / 10 for number in range(11)]", "grid = [0, 0.5]"),
+        ("keep=0.95,", "keep=0.1,"),
+    ):
+        assert text.count(whole) == 1
+        text = text.replace(whole, less)
+    matplotlib.use("agg")
+    monkeypatch.chdir(DOCS)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    names = {}
+    exec(text, names)
+    assert names["choice"].coefficient == 0.5
+    assert names["after"][0]["medicine"] < names["before"][0]["medicine"]
+    change = names["network"].state_dict()[names["WORDS"]] - names["base"][names["WORDS"]]
+    torch.testing.assert_close(change, -0.5 * names["merged"][names["WORDS"]], atol=1e-6, rtol=0)

@@ -1,7 +1,7 @@
 """What a report begins with: the rows of its first table, and the points of its trade-off."""
 
 import pytest
-from reporting_examples import METHODS, ROLES, clip, compared, gap_table, net, score, table
+from reporting_examples import METHODS, ROLES, choice, clip, compared, gap_table, net, score, table
 
 from negmerge.reporting import chart
 from negmerge.reporting.figures.tradeoff import limits
@@ -51,9 +51,7 @@ def test_the_rows_are_those_that_the_study_has_and_the_best_others_by_name():
     assert headline({}) is None
 
 
-def test_a_point_stands_where_its_numbers_are(sweep_files, draw, tmp_path):
-    from reporting_examples import choice
-
+def test_a_point_stands_where_its_numbers_are(sweep_files, draw):
     figure = {"kind": "tradeoff", "title": "", "experiments": ["a"], "methods": METHODS}
     chosen = choice("a", "digits", "negmerge", 1.0, 30.0, 76.0)
     _, data = draw(figure, sweeps=sweep_files, selected=[chosen])
@@ -72,3 +70,6 @@ def test_a_point_stands_where_its_numbers_are(sweep_files, draw, tmp_path):
     assert all(float(text) == pytest.approx(across[0] + at / 100 * (across[1] - across[0]), 0.01)
                for at, text in panel.across)  # fmt: skip
     assert 2 <= len(panel.up) <= chart.MOST_TICKS + 1
+    # Where nothing changes the control accuracy there is a panel all the same.
+    (panel,) = chart.panels(figure["methods"], data.assign(control=80.0))
+    assert 0 < panel.base.left < 100

@@ -98,6 +98,7 @@ def limits(panel) -> tuple[tuple[float, float], tuple[float, float]]:
     left = max(panel["control"].min(), least - 2 * lost)
     seen = panel[panel["control"] >= left]
     across, up = seen["control"].max() - left, seen["forget"].max() - seen["forget"].min()
+    across = across or 1.0  # where no vector changes the control accuracy
     return (
         (left - 0.03 * across, seen["control"].max() + 0.06 * across),
         (seen["forget"].min() - 0.05 * up - 0.5, seen["forget"].max() + 0.05 * up + 0.5),

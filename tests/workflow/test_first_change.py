@@ -98,15 +98,17 @@ CHOSEN = {"report: demo-full"} | {
 PICTURES = ("figure1a", "figure1b", "figure3", "pool-size", "survival")
 DRAWN = {f"figure: {name}" for name in PICTURES}
 AGAIN = ("sweep", "score", "evaluate", "durability", "gradcam")
-# Merges that go by a choice, and what tells of them.
+# What goes by a choice, and what tells of it.
 BY_CHOICE = jobs("""
-    greedy: mini-clip, digits, greedy; mini-clip, letters, greedy
+    greedy: mini-clip, digits, greedy; mini-clip, letters, greedy; mini-clip, digits, mean-best
     merge: mini-clip, digits, masked-single
+    unlearn: mini-clip, digits, atlas
     sparsity: mini-clip, digits, mask
     table: merge-times
 """)
 BASE = jobs("""
     evaluate: mini-clip, digits, pretrained; mini-clip, letters, pretrained
+    evaluate: mini-clip, digits, gradfix
     durability: mini-clip, digits, pretrained
 """)
 

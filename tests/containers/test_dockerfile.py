@@ -75,7 +75,7 @@ def test_its_python_is_that_of_the_environments():
 def test_conda_is_told_of_the_cuda_that_the_locked_torch_is_built_for():
     told = re.search(r"^ARG CONDA_OVERRIDE_CUDA=(\S+)$", DOCKERFILE, re.M)
     assert DOCKERFILE.index(FROM) < told.start() < DOCKERFILE.index("RUN conda env create")
-    page = " ".join((ROOT / "docs" / "cluster.md").read_text().split())
+    page = " ".join((ROOT / "docs" / "install.md").read_text().split())
     (torch,) = re.findall(r"^torch==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M)
     assert f"torch {torch} on PyPI is built for CUDA {told[1]}" in page
     assert f"CONDA_OVERRIDE_CUDA={told[1]}" in page

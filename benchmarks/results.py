@@ -32,7 +32,7 @@ from negmerge.settings.study import load_study
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
 RECORDS = ROOT / "docs" / "results"
 # The studies of the README's table, and the most rows that it has.
-SHOWN, MOST_ROWS = ("real-lm", "real-classifier", "tofu-mini", "laptop", "demo"), 8
+SHOWN, MOST_ROWS = ("real-lm", "real-classifier", "tofu-mini", "laptop", "demo-full"), 8
 NEGMERGE = "negmerge"
 # What NegMerge is compared with, and what the README calls it.
 RIVALS = {"uniform": "Uniform Merge", "task-arithmetic": "best single model"}

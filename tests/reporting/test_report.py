@@ -182,7 +182,7 @@ def test_a_number_leads_to_the_records_that_it_is_the_mean_of(page):
 
 
 def test_every_row_of_every_table_of_a_study_has_files():
-    study = load_study(CONFIG, "demo")
+    study = load_study(CONFIG, "demo-full")
     files = record_files(study)
     assert list(files) == list(study.tables)
     assert all(paths for rows in files.values() for paths in rows.values())

@@ -23,7 +23,7 @@ export CHECK_PYTHON
 # By these, editors complete and check settings; what settings may hold changes with the library.
 SCHEMAS := $(patsubst %,config/schemas/%.json,study datasets models prompts)
 LIBRARY := $(wildcard $(addprefix workflow/scripts/negmerge/,*.py */*.py */*/*.py))
-# For tests that run the demo, which may take as long as it takes.
+# For tests that run a demo, which may take as long as it takes.
 NO_LIMIT := -o faulthandler_timeout=0
 # The command that goes on where a run was stopped: this one, with the variables it was given.
 GIVEN = $(foreach name,STUDY CORES,$(if $(filter-out file,$(origin $(name))),$(name)=$($(name))))

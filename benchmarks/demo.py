@@ -1,14 +1,16 @@
 """Measure a demo from nothing to its report, several times, and write the pages.
 
-    python benchmarks/demo.py [--study demo-lm] [--add] [RUN ...]    (default: 0 1 0:avx2)
-    python benchmarks/demo.py [--study demo-lm] --write    write the pages from the record
+    python benchmarks/demo.py [--study STUDY] [--add] [RUN ...]    (default: 0 1 0:avx2)
+    python benchmarks/demo.py [--study STUDY] --write    write the pages from the record
+
+The study is `demo`, whose time the README tells, `demo-full`, whose numbers
+docs/dev/measurements.md shows, or `demo-lm`.
 
 A run is a seed, or a seed and the kind of processor that `other_machines.py` makes of this one:
 what differs between kinds comes of rounding alone. Each runs in a fresh copy of the checkout. With
-the first run of the demo, the change that docs/first-change.md tells of is made afterwards, and the
-demo runs again. The numbers go to benchmarks/demo.json or demo-lm.json, to the marks of the pages,
-and into the figures of docs/figures; `--add` keeps those of earlier runs, such as those of another
-machine.
+the first run of `demo`, the change that docs/first-change.md tells of is made afterwards, and the
+study runs again. The numbers go to benchmarks/STUDY.json, to the marks of the pages, and into the
+figures of docs/figures; `--add` keeps those of earlier runs, such as those of another machine.
 """
 
 import argparse
@@ -93,7 +95,7 @@ def steps(folder: Path) -> dict[str, dict]:
 def accuracies(folder: Path) -> dict[str, dict[str, dict]]:
     """Read CLIP's test accuracies: task -> method -> forget, control and coefficient."""
     found: dict = {}
-    for file in sorted(folder.glob("results/demo/mini-clip/*/scores/*.json")):
+    for file in sorted(folder.glob("results/demo-full/mini-clip/*/scores/*.json")):
         # The first is what the main rule chose.
         score = json.loads(file.read_text())[0]
         row = {
@@ -108,14 +110,14 @@ def accuracies(folder: Path) -> dict[str, dict[str, dict]]:
 
 def gaps(folder: Path) -> dict[str, dict[str, dict]]:
     """Read the table of the classifier: rule -> method -> metric -> value, and seconds."""
-    cells = pd.read_csv(folder / "results/demo/tables/table2.csv")
+    cells = pd.read_csv(folder / "results/demo-full/tables/table2.csv")
     cells = cells[(cells["task"] == "mean") & cells["row"].notna()]
     cells = cells[~cells["metric"].str.startswith("mia_")]
     found: dict = {}
     for cell in cells.itertuples():
         method = found.setdefault(cell.column, {}).setdefault(cell.method, {})
         method |= {"label": cell.row, cell.metric: None if pd.isna(cell.value) else cell.value}
-        files = folder.glob(f"results/demo/benchmarks/*/mini-resnet/*/{cell.method}.tsv")
+        files = folder.glob(f"results/demo-full/benchmarks/*/mini-resnet/*/{cell.method}.tsv")
         made = [path for path in files if path.parts[-4] in ("unlearn", "merge", "greedy", "train")]
         method["seconds"] = sum(float(pd.read_csv(path, sep="\t")["s"].iloc[0]) for path in made)
     return found
@@ -165,10 +167,13 @@ def measure(study: str, seed: int, case: str, with_change: bool) -> dict:
         result |= run(folder, study, case)
         print(f"{study}: {result}", flush=True)
         result["steps"] = steps(folder)
-        if study != "demo":
-            return result | {"answers": answers(folder)}
-        result |= {"accuracy": accuracies(folder), "gap": gaps(folder)}
-        return result | ({"change": first_change(folder)} if with_change else {})
+        if study == "demo-lm":
+            result["answers"] = answers(folder)
+        elif study == "demo-full":
+            result |= {"accuracy": accuracies(folder), "gap": gaps(folder)}
+        elif with_change:
+            result["change"] = first_change(folder)
+        return result
 
 
 def vectors(case: str) -> str:
@@ -181,7 +186,7 @@ def main() -> None:
     """Measure the runs that are asked for, and write the pages."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("runs", nargs="*", metavar="RUN", default=["0", "1", "0:avx2"])
-    parser.add_argument("--study", choices=("demo", "demo-lm"), default="demo")
+    parser.add_argument("--study", choices=demo_page.STUDIES, default="demo")
     parser.add_argument("--add", action="store_true", help="keep the runs of the record")
     parser.add_argument("--write", action="store_true", help="write the pages alone")
     chosen = parser.parse_args()

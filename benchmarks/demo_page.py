@@ -13,8 +13,9 @@ CHANGE = (
     "l1-sparse: {epochs: 1, learning_rate: 0.02,",
     "l1-sparse: {epochs: 1, learning_rate: 0.1,",
 )
+STUDIES = ("demo", "demo-full", "demo-lm")
 RETAIN, GAP = "criterion `retain`", "criterion `gap`"
-# Minutes of the demo as it was timed by hand, beside other work.
+# Minutes of `demo-full` as it was timed by hand, beside other work.
 TIMED = {"a two-core Xeon with AVX-512": "13:45", "two cores of an AMD EPYC without it": "19:48"}
 
 
@@ -28,8 +29,9 @@ def texts(study: str, runs: list[dict]) -> list[tuple]:
     """List the page, the marks and the text of each place where a demo is described."""
     if study == "demo-lm":
         return [(RESULTS, "runs-demo-lm", language(runs))]
+    if study == "demo-full":
+        return [(MEASUREMENTS, "measured", markdown(runs))]
     return [
-        (MEASUREMENTS, "measured", markdown(runs)),
         (ROOT / "README.md", "takes", takes(runs)),
         (FIRST_CHANGE, "change", change(runs)),
     ]
@@ -37,9 +39,7 @@ def texts(study: str, runs: list[dict]) -> list[tuple]:
 
 def takes(runs: list[dict]) -> str:
     """Tell in a line how long the demo takes, in whole minutes."""
-    timed = [run["seconds"] / 60 for run in runs]
-    timed += [1 + int(time.partition(":")[0]) for time in TIMED.values()]
-    low, high = math.ceil(min(timed)), math.ceil(max(timed))
+    low, high = (math.ceil(end(run["seconds"] for run in runs) / 60) for end in (min, max))
     return (
         f"On two cores the demo takes {low} to {high} minutes after installation, by the machine "
         "and what else it does."
@@ -76,15 +76,15 @@ def between(values: Iterable[float], form: str = ".1f") -> str:
 
 
 def markdown(runs: list[dict]) -> str:
-    """Describe the measured runs of the demo."""
+    """Describe the measured runs of `demo-full`."""
     peak = max(run["peak_mb"] for run in runs)
     classifier = runs[0]["gap"][GAP]
     return "\n".join(
         [
-            f"By `benchmarks/demo.py`; runs: {runs_of(runs)}.",
+            f"By `benchmarks/demo.py --study demo-full`; runs: {runs_of(runs)}.",
             "A number is that of all runs, or the lowest and the highest of them.",
             "",
-            f"The demo after installation: {between((r['seconds'] for r in runs), '.0f')} s, "
+            f"The study after installation: {between((r['seconds'] for r in runs), '.0f')} s, "
             f"at most {peak} MB of memory over all processes. The first run had {runs[0]['jobs']} "
             "jobs, by the steps below.",
             "By hand, beside other work, in minutes: "

@@ -24,7 +24,7 @@ from safetensors import safe_open
 sys.path.insert(0, str(ROOT / "tests"))
 from tiny_study import add_tiny, add_tiny_language
 
-STUDIES = {"tiny": add_tiny, "tiny_language": add_tiny_language, "smoke": None, "demo": None}
+STUDIES = {"tiny": add_tiny, "tiny_language": add_tiny_language, "smoke": None, "demo-full": None}
 # Folders and keys that tell how and when a number was made, and tables of seconds.
 LEFT_OUT = {"benchmarks", "provenance", "logs"}
 ORIGINS = {"made_from", "versions", "seconds", "waited", "passes", "passes_full"}

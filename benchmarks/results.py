@@ -20,7 +20,6 @@ from pathlib import Path
 import pandas as pd
 from marks import ROOT, marks, write_between
 
-from negmerge.evaluation.uncertainty import SIGNIFICANCE
 from negmerge.jobs.provenance import FOLDER, read_record
 from negmerge.reporting import runtime
 from negmerge.reporting.findings import Column, columns, distinct, findings
@@ -33,7 +32,7 @@ from negmerge.settings.study import load_study
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
 RECORDS = ROOT / "docs" / "results"
 # The studies of the README's table, and the most rows that it has.
-SHOWN, MOST_ROWS = ("real-lm", "real-classifier", "tofu-mini", "laptop", "demo"), 8
+SHOWN, MOST_ROWS = ("real-lm", "real-classifier", "tofu-mini", "laptop", "demo-full"), 8
 NEGMERGE = "negmerge"
 # What NegMerge is compared with, and what the README calls it.
 RIVALS = {"uniform": "Uniform Merge", "task-arithmetic": "best single model"}
@@ -154,7 +153,9 @@ def table_of(column: Column, experiments: dict, titles: dict) -> dict:
         "to_forget": to_forget and round(to_forget["value"], 2),
         "headings": headings,
         "rows": rows,
-        "against": {name: verdict(column, name) for name in RIVALS if column.row(name)},
+        "against": {
+            name: column.verdict(row) for name in RIVALS if (row := column.row(name)) is not None
+        },
     }
 
 
@@ -166,26 +167,6 @@ def score(cell: dict, metric) -> dict:
         "shown": str(shown),
         "best": isinstance(shown, Bold),
     }
-
-
-def verdict(column: Column, name: str) -> str:
-    """Say whether NegMerge won against a row by the headline metric, or cannot be told from it."""
-    own, row = column.row(NEGMERGE), column.row(name)
-    if own is None:
-        return "NegMerge is not there"
-    if column.is_little:
-        return "too little to forget"
-    p = row.get("p_negmerge", float("nan"))
-    # Each row is compared with the best one, which may be one of the two.
-    if pd.isna(p) and own in column.best:
-        p = row["p_value"]
-    if pd.isna(p) and row in column.best:
-        p = own["p_value"]
-    if pd.isna(p):
-        return "not compared"
-    if p > SIGNIFICANCE:
-        return "not told apart"
-    return "won" if column.rows.index(own) < column.rows.index(row) else "lost"
 
 
 def machine_text(machine: dict) -> str:

@@ -1,11 +1,11 @@
 """Measure the forward passes of the pruned coefficient search against full sweeps.
 
-    python benchmarks/search.py [RESULTS] [DATA]    (default: results/demo data)
+    python benchmarks/search.py [RESULTS] [DATA]    (default: results/demo-full data)
 
-It needs a finished run of the demo. For each task it searches the coefficient of every merged
-vector and of the best single model of the pool, with the model and the validation images, on the
-study's grid and on the paper's (0 to 1), and checks that the choice is that of the full sweep. The
-images counted go to benchmarks/search.json and, as Markdown, between the `search` marks of
+It needs a finished run of the study `demo-full`. For each task it searches the coefficient of every
+merged vector and of the best single model of the pool, with the model and the validation images, on
+the study's grid and on the paper's (0 to 1), and checks that the choice is that of the full sweep.
+The images counted go to benchmarks/search.json and, as Markdown, between the `search` marks of
 docs/dev/measurements.md.
 """
 
@@ -31,7 +31,7 @@ from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.experiment import Coefficients, Selection
 from negmerge.settings.study import load_study
 
-EXPERIMENT = "mini-clip"
+STUDY, EXPERIMENT = "demo-full", "mini-clip"
 
 
 def counted(validation: Validation, files: dict[str, Path]):
@@ -104,7 +104,7 @@ def markdown(record: dict) -> str:
     """Describe the record."""
     lines = [
         "Validation images that the search for a coefficient counts, in percent of those of whole",
-        f"sweeps, by `benchmarks/search.py` on the demo with {record['halvings']} "
+        f"sweeps, by `benchmarks/search.py` on `demo-full` with {record['halvings']} "
         "halvings after the grid. The choices are the same. Counted, so the same on any machine.",
         "",
         "| forgotten | grid | merges: mean, least to most | best single model of the pool |",
@@ -122,18 +122,18 @@ def markdown(record: dict) -> str:
 
 
 if __name__ == "__main__":
-    results = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "results" / "demo")
+    results = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "results" / STUDY)
     data = Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "data")
     if not (results / EXPERIMENT).is_dir():
-        sys.exit(f"error: {results}: no finished run of the demo; run `make` first")
-    study = load_study(ROOT / "config", "demo")
+        sys.exit(f"error: {results}: no finished run; run `make STUDY={STUDY}` first")
+    study = load_study(ROOT / "config", STUDY)
     experiment = study.experiments[EXPERIMENT]
     measured = {
         task: measure_task(experiment, study.catalogue, results / EXPERIMENT, data, task)
         for task in experiment.tasks
     }
     halvings = experiment.selection.halvings
-    record = {"study": "demo", "batch": experiment.eval_batch_size, "halvings": halvings}
+    record = {"study": STUDY, "batch": experiment.eval_batch_size, "halvings": halvings}
     record |= {"tasks": measured}
     (ROOT / "benchmarks" / "search.json").write_text(json.dumps(record, indent=2) + "\n")
     write_between(MEASUREMENTS, "search", markdown(record))

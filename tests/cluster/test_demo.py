@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.skipif("DEMO" not in os.environ, reason="an hour: DEMO=1 make test-slurm")
-ROUNDS = int(os.environ.get("ROUNDS", "30"))
+pytestmark = pytest.mark.skipif("DEMO" not in os.environ, reason="long: DEMO=1 make test-slurm")
+ROUNDS = int(os.environ.get("ROUNDS", "10"))
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.usefixtures("torch_settings")
 def prepare(gpu=0, threads=1, torch_threads=1, **params):
     """Prepare a job that Snakemake gives so many threads."""
     params = SimpleNamespace(torch_threads=torch_threads, get=params.get)
-    return compute.prepare(SimpleNamespace(params=params, threads=threads, resources={"gpu": gpu}))
+    job = {"params": params, "threads": threads, "resources": {"gpu": gpu}}
+    return compute.prepare(SimpleNamespace(**job, config={}, log=["logs/job.log"]))
 
 
 def test_threads_seed_and_determinism_are_set():

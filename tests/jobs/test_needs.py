@@ -170,7 +170,7 @@ def recorded(study):
 @pytest.mark.parametrize(
     ("study", "took"),
     [
-        ("demo", recorded("demo")),
+        ("demo-full", recorded("demo-full")),
         ("demo-lm", recorded("demo-lm")),
         # See docs/forget-in-your-language-model.md#how-the-scenario-works and docs/results.md.
         ("tofu-mini", [260 * 60]),
@@ -192,14 +192,15 @@ def dry_run(*targets):
 
 def test_a_plan_has_the_jobs_of_each_table(workflow, monkeypatch, capsys):
     monkeypatch.chdir(workflow)
-    assert main(["plan", "demo", "--json"]) == 0
+    assert main(["plan", "demo-full", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert rows["report"]["jobs"] == dry_run("results/demo/report.html")
-    both = "results/demo/tables/pool-size.md", "results/demo/figures/pool-size.png"
-    assert rows["pool-size"]["jobs"] == dry_run(*both)
+    assert rows["report"]["jobs"] == dry_run("results/demo-full/report.html")
+    both = ("tables/pool-size.md", "figures/pool-size.png")
+    targets = (f"results/demo-full/{place}" for place in both)
+    assert rows["pool-size"]["jobs"] == dry_run(*targets)
     assert {row["gpu_hours"] for row in rows.values()} == {0}
     # Without a GPU all hours are those of a core, with one they are fewer.
-    assert main(["plan", "demo", "--device", "gpu-24gb"]) == 0
+    assert main(["plan", "demo-full", "--device", "gpu-24gb"]) == 0
     lines = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
     assert lines.keys() >= rows.keys()
     assert 0 < float(lines["report"][3]) < rows["report"]["cpu_hours"]

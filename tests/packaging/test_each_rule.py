@@ -70,7 +70,8 @@ def reached(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def test_the_drawing_has_the_rules_and_the_way_between_them(workflow):
-    printed = snakemake(workflow, "--rulegraph", "mermaid-js", "--", "results/demo/report.html")
+    target = "results/demo-full/report.html"
+    printed = snakemake(workflow, "--rulegraph", "mermaid-js", "--", target)
     names = dict(re.findall(r"^\s*(id\d+)\[(.*)\]$", printed, re.M))
     edges = re.findall(r"^\s*(id\d+) --> (id\d+)$", printed, re.M)
     pairs = {(names[start], names[end]) for start, end in edges}

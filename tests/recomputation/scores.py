@@ -79,11 +79,12 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def _check_choice(task: Task, name: str, place: str, stored: dict, ledger: Ledger) -> None:
-    rule = stored["criterion"]
-    kind, sweep = f"choices by rule {rule}", task.files("sweeps", "csv").get(name)
+    # A further choice has a name of its own, and says by which criterion it is made.
+    rule, by = stored["criterion"], stored.get("by") or stored["criterion"]
+    kind, sweep = f"choices by rule {by}", task.files("sweeps", "csv").get(name)
     if sweep is None:
         return ledger.leave_out(kind, "its sweep is not there")
-    retrain = read_rows(task.folder / "sweeps" / "retrain.csv")[0] if rule == "gap" else None
+    retrain = read_rows(task.folder / "sweeps" / "retrain.csv")[0] if by == "gap" else None
     expected = choose(read_rows(sweep), rule, stored["keep"], retrain)
     if stored.get("passes") != stored.get("passes_full"):
         # What a pruned search has counted whole: the base and the choice.

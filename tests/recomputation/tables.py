@@ -18,7 +18,8 @@ ROUNDING = 1e-6
 ROLES = ("retain", "forget", "test", "control")
 # What the average gap is the mean of.
 GAP_OF = ("retain", "forget", "test", "mia")
-COSTS, TREATED = "measured times and memory in tables", "scores under treatment in tables"
+COSTS_OF = ("models", "training", "seconds", "memory", "passes", "passes_full")
+COSTS, TREATED = "what methods take in tables", "scores under treatment in tables"
 # Of tables of kind `durability`.
 TREATMENTS = ("as_is", "int8", "int4", "nf4", "relearned")
 DONE = ("rounded", "numbers", "group_size", "epochs", "learning_rate")
@@ -55,8 +56,10 @@ def check(study: Study, ledger: Ledger) -> None:
 
 def _check_cell(study, place, cell, singles: Sequence[Cell], column, ledger: Ledger) -> None:
     metric = cell["metric"]
-    if metric in ("seconds", "memory"):
-        return ledger.leave_out(COSTS, "they are measured, not computed")
+    if metric in COSTS_OF:
+        return ledger.leave_out(COSTS, "it is measured and counted by what ran")
+    if metric == "lowest":
+        return _check_lowest(place, cell, singles, column, ledger)
     if metric in DONE or metric.partition("_")[2] in TREATMENTS:
         return ledger.leave_out(TREATED, "tests/reporting computes them")
     records = [_record(study, single) for single in singles]
@@ -71,6 +74,30 @@ def _check_cell(study, place, cell, singles: Sequence[Cell], column, ledger: Led
     expected["averaged"] = len(singles)
     stored = {key: number(cell[key]) for key in expected}
     return ledger.values(f"{kind} in tables", place, stored, expected, ROUNDING)
+
+
+def _check_lowest(place: str, cell: Cell, singles, column, ledger: Ledger) -> None:
+    """Count the tasks in which a row forgets most of those that keep their share of the base's."""
+    count = 0
+    for single in singles:
+        where = single["experiment"], single["task"]
+        here = [one for one in column if (one["experiment"], one["task"]) == where]
+        kinds = {one["row"]: one["kind"] for one in here}
+        base = next((row for row, kind in kinds.items() if kind == "base"), None)
+        values = {(one["row"], one["metric"]): one["value"] for one in here}
+        kept = next(role for role in ("control", "retain") if (single["row"], role) in values)
+        able = {
+            one["row"]: float(one["value"])
+            for one in here
+            if base not in (None, one["row"])
+            and (one["metric"], one["value"] == MISSING) == ("forget", False)
+            and float(values[one["row"], kept])
+            >= float(one["keep"]) * float(values[base, kept]) - ROUNDING
+        }
+        count += able.get(single["row"], math.inf) <= min(able.values(), default=-1)
+    expected = {"value": count if len(singles) > 1 else None, "averaged": len(singles)}
+    stored = {key: number(cell[key]) for key in expected}
+    return ledger.values("tasks in which a row is lowest in tables", place, stored, expected, 0)
 
 
 def number(text: str) -> float | None:

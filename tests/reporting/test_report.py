@@ -1,6 +1,7 @@
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 from reporting_examples import benchmark, choice, outcomes, table, write_json
 
@@ -52,7 +53,12 @@ EXPERIMENT = {
     "tasks": ["digits", "letters"], "methods": {"pretrained": {}, "negmerge": {}},
     "pool": {"grid": {"m": [1, 5], "n": [1, 3]}, "recipe": {}, "points": {}},
 }  # fmt: skip
-FIGURE = {"kind": "tradeoff", "title": "Trade", "experiments": ["a"], "methods": {}}
+FIGURE = {
+    "kind": "tradeoff",
+    "title": "Trade",
+    "experiments": ["a"],
+    "methods": {"negmerge": "NegMerge"},
+}
 STUDY = {
     "title": "Forget <script>alert(1)</script>",
     "seed": 0,
@@ -71,7 +77,9 @@ def page(scores, tmp_path):
         choice("a", "digits", "pretrained", 0.0, None, None, vector=None, control_baseline=None),
     ]
 
-    def write(images=()):
+    def write(images=(), points=None):
+        if points is not None:
+            points.to_csv(tmp_path / "figure1a.csv", index=False)
         for name, definition in STUDY["tables"].items():
             write_cells(tmp_path / f"{name}.csv", cells(definition, scores, {}, images))
         tables = read_tables(STUDY, [*tmp_path.glob("table*.csv"), tmp_path / "table1.md"])
@@ -82,7 +90,7 @@ def page(scores, tmp_path):
             findings=findings(STUDY, tables),
             tables=tables,
             files={"table1": FILES},
-            figures=[tmp_path / "figure1a.png"],
+            figures=sorted(tmp_path.glob("figure1a.*")),
             selected=[write_json(tmp_path / f"{one['method']}.json", [one]) for one in choices],
             benchmarks=[benchmark(tmp_path, "fine_tune/x.tsv", 61.5, "-", 321.0, 1, 50)],
             drawing="<svg><title>the rules</title></svg>",
@@ -119,10 +127,45 @@ def test_report_holds_every_table_figure_and_choice(page):
 
 def test_findings_come_first_and_the_best_of_a_column_is_bold(page, scores):
     text = page([outcomes(one) for one in scores])
-    assert text.index('id="found"') < text.index('id="tables"') < text.index('id="study"')
+    assert (
+        text.index('id="answer"')
+        < text.index('id="found"')
+        < text.index('id="tables"')
+        < text.index('id="study"')
+    )
     assert "B/32: NegMerge, with forget accuracy 30.00 ± 2.24 %." in Page(text).texts
     assert "<b>30.00 ± 2.24</b>" in text
     assert "digits 50.00 ± 3.46, letters 40.00 ± 3.54" in text
+
+
+@pytest.mark.parametrize(
+    ("tasks", "singles", "coefficients", "shown"),
+    [(2, 4, 15, 2), (8, 30, 20, 3), (1, 5, 400, 0)],
+)
+def test_the_trade_off_is_live_within_its_bytes(page, tasks, singles, coefficients, shown):
+    plain = page()
+    vectors = [("single", f"m{n}") for n in range(singles)] + [("negmerge", "negmerge")]
+    rows = [
+        ("a", f"task{task}", series, "NegMerge", vector, step, 80 - 9 * step / coefficients)
+        for task in range(tasks)
+        for series, vector in vectors
+        for step in range(coefficients)
+    ]
+    names = ["experiment", "task", "series", "label", "vector", "coefficient", "control"]
+    points = pd.DataFrame(rows, columns=names).assign(threshold=76.0)
+    points["forget"] = 60 - 30 * points["coefficient"] / coefficients
+    points["chosen"] = points["series"].eq("negmerge") & points["coefficient"].eq(coefficients // 4)
+    text = page(points=points)
+    # What cannot be live is the picture, which stays among the figures otherwise.
+    assert text.count('class="area"') == shown
+    assert 'src="data:image/png' in text
+    assert len(text.encode()) - len(plain.encode()) < 40_000
+    buttons = re.findall(r'<input type="radio" name="(p[^"]+)"[^>]*>', text)
+    checked = re.findall(r'<input type="radio" name="(p[^"]+)"[^>]* checked>', text)
+    # Tab reaches each line once, at what was chosen.
+    assert sorted(checked) == sorted(set(buttons))
+    assert len(buttons) == shown * (coefficients - 1)
+    Page(text)
 
 
 def test_a_number_leads_to_the_records_that_it_is_the_mean_of(page):
@@ -139,7 +182,7 @@ def test_a_number_leads_to_the_records_that_it_is_the_mean_of(page):
 
 
 def test_every_row_of_every_table_of_a_study_has_files():
-    study = load_study(CONFIG, "demo")
+    study = load_study(CONFIG, "demo-full")
     files = record_files(study)
     assert list(files) == list(study.tables)
     assert all(paths for rows in files.values() for paths in rows.values())

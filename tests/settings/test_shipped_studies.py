@@ -1,5 +1,7 @@
 """The shipped studies: the paper's numbers, what smaller ones leave out, and what they fetch."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -19,6 +21,12 @@ STEPS = {
 @pytest.fixture(scope="module")
 def studies():
     return {path.stem: load_study(CONFIG, path.stem) for path in CONFIG.glob("studies/*.yaml")}
+
+
+def test_the_page_lists_each_study(studies):
+    section = (CONFIG / "README.md").read_text().partition("## The shipped studies")[2]
+    cells = re.findall(r"^\| (`.*?) \|", section.partition("<!-- plan:begin -->")[0], re.M)
+    assert sorted(re.findall(r"`([\w-]+)`", " ".join(cells))) == sorted(studies)
 
 
 def test_the_paper_s_pools_take_the_steps_of_the_released_code(studies):

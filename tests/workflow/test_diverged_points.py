@@ -76,7 +76,7 @@ def test_a_table_names_the_point_and_how_many_remained(wild):
     text = (wild.folder / f"{MASK}.md").read_text()
     assert (
         "clip/digits: left out, since their training diverged: m10; 1 of 2 models remain for "
-        "NegMerge, Random, Single and Both."
+        "NegMerge, Random, Single, Both and TIES."
     ) in text
     assert "by chance it would be 100 % = 2^(1 - 1)" in text
 

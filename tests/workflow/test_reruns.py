@@ -57,12 +57,17 @@ def test_a_point_that_is_new_or_set_otherwise_is_made_with_what_follows(editable
         "finetune: resnet, trial1, ls2",
         "finetune: resnet, trial2, ls2",
     }
-    assert not [job for job in planned if job.startswith(("unlearn", "train", "base"))]
+    assert {job for job in planned if job.startswith(("unlearn", "train", "base"))} == {
+        f"unlearn: clip, digits, {along}" for along in ("atlas", "gradfix")
+    }
     assert {job for job in planned if job.startswith("sweep: clip")} == {"sweep: clip, digits, m10"}
     assert {job for job in planned if job.startswith("score: clip")} == {
         f"score: clip, digits, {name}"
-        for name in ("task-arithmetic", "uniform", "greedy", "negmerge", "conflict", "random-mask")
-    } | {"score: clip, digits, masked-single"}
+        for name in (
+            *("task-arithmetic", "uniform", "greedy", "mean-best", "ties", "negmerge", "conflict"),
+            *("random-mask", "masked-single"),
+        )
+    }
     assert "evaluate: clip, digits, pretrained" not in planned
 
 

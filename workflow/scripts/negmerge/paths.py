@@ -188,7 +188,7 @@ def report_parts(study: Study, _: Study | None = None) -> dict[str, list[str]]:
     ]
     return {
         "tables": [f"tables/{name}.{kind}" for name in study.tables for kind in ("csv", "md")],
-        "figures": [f"figures/{name}.png" for name in study.figures],
+        "figures": [f"figures/{name}.{kind}" for name in study.figures for kind in ("png", "csv")],
         "selected": [
             file.replace("/scores/", "/selected/")
             for file in dict.fromkeys(filter(_is_score, records))

@@ -73,6 +73,25 @@ class Column:
     def row(self, method: str) -> dict | None:
         return next((row for row in self.rows if row["method"] == method), None)
 
+    def verdict(self, row: Mapping) -> str:
+        """Say whether NegMerge won against a row by the headline metric, if they can be told."""
+        own = self.row(NEGMERGE)
+        if own is None:
+            return "NegMerge is not there"
+        if self.is_little:
+            return "too little to forget"
+        p = row.get("p_negmerge", float("nan"))
+        # Each row is compared with the best one, which may be one of the two.
+        if pd.isna(p) and own in self.best:
+            p = row["p_value"]
+        if pd.isna(p) and row in self.best:
+            p = own["p_value"]
+        if pd.isna(p):
+            return "not compared"
+        if p > SIGNIFICANCE:
+            return "not told apart"
+        return "won" if self.rows.index(own) < self.rows.index(row) else "lost"
+
     def spell(self, row: Mapping) -> str:
         unit = self.scenario.headline_metric.unit
         error = row["standard_error"]
@@ -107,12 +126,15 @@ def distinct(shown: Sequence[Column]) -> list[Column]:
     return kept
 
 
+def comparing(scored: Sequence[Column]) -> Sequence[Column]:
+    """Leave out columns with only one row beside the base, unless there are no others."""
+    several = [c for c in scored if sum(row["method"] != c.scenario.base for row in c.rows) > 1]
+    return several or scored
+
+
 def findings(study: Mapping, tables: Tables) -> list[Finding]:
     shown = columns(tables)
-    scored = distinct([column for column in shown if column.is_scored and column.rows])
-    # Where a column has only one row beside the base it compares no methods.
-    several = [c for c in scored if sum(row["method"] != c.scenario.base for row in c.rows) > 1]
-    ranked = several or scored
+    ranked = comparing(distinct([column for column in shown if column.is_scored and column.rows]))
     nothing = [NO_LIMIT if ranked else NOT_RANKED]
     near = f"Not told apart from the best (p > {SIGNIFICANCE:g})"
     return [

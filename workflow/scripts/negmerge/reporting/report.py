@@ -6,15 +6,18 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jinja2
+import pandas as pd
 import yaml
 from markupsafe import Markup, escape
 
 from negmerge.errors import find
+from negmerge.reporting import chart
 from negmerge.reporting.cells import read_cells
 from negmerge.reporting.findings import Finding, Tables
+from negmerge.reporting.headline import NOTES, headline
 from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.reporting.layout import (
     Bold,
@@ -32,11 +35,10 @@ from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Metric, Scenario
 from negmerge.seeds import first_of
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 # Kinds of figures that show in one picture which methods do well, the most telling first.
 LEADING_FIGURES = ("tradeoff", "gap")
+# The most bytes of an interactive figure; its further panels are in the picture alone.
+MOST_BYTES = 36_000
 FIRST_ALONE = " It is drawn for the first seed alone."
 TEMPLATES = files("negmerge.reporting") / "templates"
 Files = Mapping[str, Sequence[str]]
@@ -101,7 +103,8 @@ def report(
     scenarios = {
         key: SCENARIOS[settings["scenario"]] for key, settings in study["experiments"].items()
     }
-    shown = _figures(study, figures)
+    figures = list(map(Path, figures))
+    shown = _figures(study, (path for path in figures if path.suffix == ".png"))
     firsts = {key: row for key, row in study["experiments"].items() if first_of(key) == key}
     study = {**study, "experiments": firsts}
     environment = jinja2.Environment(
@@ -118,13 +121,26 @@ def report(
         "signs": signs,
         "percent": lambda value: number(value, "%"),
     }
+    first_figure = _first_figure(study, shown)
+    charts, panels_left, looks = [], 0, []
+    for file in figures:
+        is_live = study["figures"][file.stem]["kind"] == LEADING_FIGURES[0]
+        if is_live and (file.stem, file.suffix) == (first_figure, ".csv"):
+            methods = study["figures"][first_figure]["methods"]
+            charts, panels_left = _charts(environment, methods, file)
+            looks = chart.key(methods)
     return environment.get_template("report.html.j2").render(
         name=name,
         study=study,
         scenarios=scenarios,
         pool_sizes=pool_sizes,
         findings=findings,
-        first_figure=_first_figure(study, shown),
+        headline=headline(tables),
+        headline_notes=NOTES,
+        first_figure=first_figure,
+        charts=charts,
+        panels_left=panels_left,
+        looks=looks,
         figures=shown,
         tables={
             key: (layout(table, cells), sources(key, table, cells, files.get(key, {})))
@@ -187,6 +203,22 @@ def _first_figure(study: Mapping, names: Iterable[str]) -> str | None:
     kinds = {name: study["figures"][name]["kind"] for name in names}
     leading = [name for kind in LEADING_FIGURES for name in kinds if kinds[name] == kind]
     return next(iter([*leading, *kinds]), None)
+
+
+def _charts(
+    environment: jinja2.Environment, methods: Mapping[str, str], file: Path
+) -> tuple[list[Markup], int]:
+    """Write the panels of a trade-off that a page holds, and count those that are left out."""
+    panels = list(chart.panels(methods, pd.read_csv(file)))
+    print_panel = environment.get_template("chart.html.j2").module.print_panel
+    shown, size = [], 0
+    for place, panel in enumerate(panels):
+        text = print_panel(panel, place)
+        size += len(text.encode())
+        if size > MOST_BYTES:
+            break
+        shown.append(text)
+    return shown, len(panels) - len(shown)
 
 
 def _choices(

@@ -86,13 +86,23 @@ def _draw_panel(axes, panel, methods: Mapping[str, Mapping]) -> None:
     axes.plot(base["control"], base["forget"], "*", color=style.BLACK, markersize=11, zorder=4)
     least = panel["threshold"].iloc[0]
     axes.axvline(least, color=style.BLACK, linestyle="--", linewidth=0.9)
-    # Only the neighbourhood of the threshold: a model that lost all is of no interest.
+    across, up = limits(panel)
+    axes.set_xlim(*across)
+    axes.set_ylim(*up)
+
+
+def limits(panel) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return where the axes begin and end: a model that lost all is of no interest."""
+    least, base = panel["threshold"].iloc[0], panel[panel["coefficient"] == 0].head(1)
     lost = max(base["control"].iloc[0] - least, 1)
     left = max(panel["control"].min(), least - 2 * lost)
     seen = panel[panel["control"] >= left]
     across, up = seen["control"].max() - left, seen["forget"].max() - seen["forget"].min()
-    axes.set_xlim(left - 0.03 * across, seen["control"].max() + 0.06 * across)
-    axes.set_ylim(seen["forget"].min() - 0.05 * up - 0.5, seen["forget"].max() + 0.05 * up + 0.5)
+    across = across or 1.0  # where no vector changes the control accuracy
+    return (
+        (left - 0.03 * across, seen["control"].max() + 0.06 * across),
+        (seen["forget"].min() - 0.05 * up - 0.5, seen["forget"].max() + 0.05 * up + 0.5),
+    )
 
 
 KIND = Tradeoff()

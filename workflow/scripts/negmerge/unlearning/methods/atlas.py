@@ -1,8 +1,8 @@
-"""aTLAS: learn by how much each tensor of each vector is added, instead of one coefficient for all.
+"""aTLAS: learn by how much each tensor of each vector is added, not one coefficient for all.
 
-Read in the authors' code, fredzzhang/atlas at 557d7fb, and in the paper, which agree. Theirs is one
-vector in the scenario zero-shot; merges, whole pools, classifiers and language models are this
-project's use. It reads the items to forget and those to retain, with their labels.
+Read in the authors' code, fredzzhang/atlas at 557d7fb, and in the paper, which agree. Theirs is
+one vector in the scenario zero-shot; merges, whole pools, classifiers and language models are
+this project's use. It reads the items to forget and those to retain, with their labels.
 """
 
 import math

@@ -1,8 +1,8 @@
 """GradFix's mask: of a vector only what raises the forget set's loss when it is taken away.
 
-Read in the authors' code, fillo-rinaldi/GradFix at 3e861a5. They add a vector to another model, and
-keep what lowers its loss there; that the same mask serves negation is this project's use. It reads
-the items to forget, with their labels.
+Read in the authors' code, fillo-rinaldi/GradFix at 3e861a5. They add a vector to another
+model, and keep what lowers its loss there; that the same mask serves negation is this project's
+use. It reads the items to forget, with their labels.
 """
 
 from typing import Literal

@@ -53,17 +53,20 @@ class Coefficients(Settings):
 
     @model_validator(mode="after")
     def _one_form(self):
-        given, form = self.model_fields_set, ("first", "to", "per_decade")
+        form = {"from": self.first, "to": self.to, "per_decade": self.per_decade}
+        given = {name for name, value in form.items() if value is not None}
+        # All keys of a study that is written out are there, with their defaults.
+        defaults = {name: type(self).model_fields[name].default for name in ("step", "stop")}
+        given |= {name for name, value in defaults.items() if getattr(self, name) != value}
         if given.isdisjoint(form):
             if abs(self.values[-1] - self.stop) > 1e-9:
                 raise ValueError(
                     f"stop is {self.stop}, which is not a multiple of step, {self.step}"
                 )
-        elif given != {*form} or None in (self.first, self.to, self.per_decade):
-            names = ["from" if name == "first" else name for name in sorted(given)]
+        elif given != {*form}:
             raise ValueError(
-                f"found {', '.join(names)}; expected `step` and `stop`, or `from`, `to` and "
-                "`per_decade`"
+                f"found {', '.join(sorted(given))}; expected `step` and `stop`, or `from`, `to` "
+                "and `per_decade`"
             )
         elif self.first >= self.to:
             raise ValueError(f"from is {self.first}, expected less than to, {self.to}")

@@ -111,6 +111,7 @@ NAMES = (
     ("experiments", "*", "methods", "*"),
     ("experiments", "*", "methods", "*", "grid"),
     ("experiments", "*", "coefficients"),
+    ("experiments", "*", "selection", "other_choices"),
     ("experiments", "*", "pool"),
     ("experiments", "*", "pool", "grid"),
     ("experiments", "*", "pool", "points"),

@@ -30,10 +30,14 @@ def check(study: Study, ledger: Ledger) -> None:
     """Choose anew by each rule, for each method; compare each score with its outcomes."""
     for task in study.tasks():
         for name, path in task.files("selected", "json").items():
-            for stored in read_records(path):
+            records = read_records(path)
+            # Beside further choices, each has a grid of its own, with ends of its own.
+            has_own_grid = any("among" in stored for stored in records)
+            for stored in records:
                 # Where there was nothing to choose, there is no rule.
                 if stored["criterion"]:
-                    _check_choice(task, name, study.place(path), stored, ledger)
+                    place = study.place(path)
+                    _check_choice(task, name, place, stored, has_own_grid, ledger)
         for name, path in task.files("scores", "json").items():
             _check_scores(study, task, name, path, ledger)
 
@@ -78,14 +82,16 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def _check_choice(task: Task, name: str, place: str, stored: dict, ledger: Ledger) -> None:
+def _check_choice(
+    task: Task, name: str, place: str, stored: dict, has_own_grid: bool, ledger: Ledger
+) -> None:
     # A further choice has a name of its own, and says by which criterion it is made.
     rule, by = stored["criterion"], stored.get("by") or stored["criterion"]
     kind, sweep = f"choices by rule {by}", task.files("sweeps", "csv").get(name)
     if sweep is None:
         return ledger.leave_out(kind, "its sweep is not there")
     retrain = read_rows(task.folder / "sweeps" / "retrain.csv")[0] if by == "gap" else None
-    expected = choose(read_rows(sweep), rule, stored["keep"], retrain)
+    expected = choose(read_rows(sweep), rule, stored["keep"], retrain, has_own_grid)
     if stored.get("passes") != stored.get("passes_full"):
         # What a pruned search has counted whole: the base and the choice.
         kind = SEARCHED
@@ -93,7 +99,9 @@ def _check_choice(task: Task, name: str, place: str, stored: dict, ledger: Ledge
     return ledger.values(kind, f"{place}: {rule}", stored, expected, ROUNDING)
 
 
-def choose(rows: Sequence[Row], rule: str, keep: float, retrain: Row | None) -> dict:
+def choose(
+    rows: Sequence[Row], rule: str, keep: float, retrain: Row | None, has_own_grid: bool
+) -> dict:
     """Choose among rows, and say what stands in the file of a choice."""
     gone = {row.vector for row in rows if not row.shares}
     bases = [row for row in rows if row.coefficient == 0]
@@ -111,7 +119,7 @@ def choose(rows: Sequence[Row], rule: str, keep: float, retrain: Row | None) -> 
             measured, key=lambda r: (r.coefficient, r.vector)
         )
     best = ranked[0] if ranked else base
-    lower, upper = _ends(best, rows)
+    lower, upper = _ends(best, allowed if has_own_grid else rows)
     return {
         "vector": best.vector,
         "coefficient": best.coefficient,

@@ -16,7 +16,7 @@ ARG CONDA_OVERRIDE_CUDA=13.0
 
 # containerize:begin
 LABEL io.github.snakemake.containerized="true"
-LABEL io.github.snakemake.conda_env_hash="0a121086c441fadb47dcedd384e8afc26e51cb8cdc053595b313346127d2c5b6"
+LABEL io.github.snakemake.conda_env_hash="8f318d82548f24e9dc3d4668182d39e933420f7d0a236e024790f92e0ea52183"
 # Conda environment:
 #   source: envs/data.yaml
 #   prefix: /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f
@@ -82,7 +82,7 @@ RUN mkdir -p /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21
 COPY envs/merging.yaml /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.yaml
 # Conda environment:
 #   source: envs/models.yaml
-#   prefix: /conda-envs/1dc44ff8bea139699c2f3eed0ed2ae7f
+#   prefix: /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df
 #   # For the rules that build a model: pre-training, heads, training, fine-tuning, unlearning, sweeps,
 #   # measures, searches, the greedy merge, scores, Grad-CAM.
 #   channels:
@@ -90,7 +90,6 @@ COPY envs/merging.yaml /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.
 #     - nodefaults
 #   dependencies:
 #     - python=3.12
-#     - blake3=1.0.11
 #     - captum=0.9.0 # Grad-CAM
 #     - numpy=2.4.6
 #     - open-clip-torch=3.3.0
@@ -102,8 +101,8 @@ COPY envs/merging.yaml /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.
 #     - timm=1.0.31
 #     - torchvision=0.28.0
 #     - tqdm=4.70.1
-RUN mkdir -p /conda-envs/1dc44ff8bea139699c2f3eed0ed2ae7f
-COPY envs/models.yaml /conda-envs/1dc44ff8bea139699c2f3eed0ed2ae7f/environment.yaml
+RUN mkdir -p /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df
+COPY envs/models.yaml /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df/environment.yaml
 # Conda environment:
 #   source: envs/reporting.yaml
 #   prefix: /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8
@@ -128,7 +127,7 @@ COPY envs/reporting.yaml /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8/environmen
 RUN conda env create --prefix /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f --file /conda-envs/ffd6d7d1c9fb2fa7f24a477dfe1c9f5f/environment.yaml && \
     conda env create --prefix /conda-envs/1bdc1347ff129fc42c28c6713ab2772c --file /conda-envs/1bdc1347ff129fc42c28c6713ab2772c/environment.yaml && \
     conda env create --prefix /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21 --file /conda-envs/d1e3cee6ad07808a2522f9e1abea3e21/environment.yaml && \
-    conda env create --prefix /conda-envs/1dc44ff8bea139699c2f3eed0ed2ae7f --file /conda-envs/1dc44ff8bea139699c2f3eed0ed2ae7f/environment.yaml && \
+    conda env create --prefix /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df --file /conda-envs/8dc4229e8cadf8c219e0eb29f1fe77df/environment.yaml && \
     conda env create --prefix /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8 --file /conda-envs/8fcb2fabcd29fb28412e5b46a6c7abc8/environment.yaml && \
     conda clean --all -y
 # containerize:end

@@ -91,6 +91,10 @@ def test_a_change_of_a_table_or_a_method_retrains_nothing():
         path for path in closure("prepare") if path.startswith(("data/sources/", "settings/"))
     }
     assert not {path for path in closure("finetune") if path.startswith("data/sources/")}
+    # Which methods there are decides no vector, and the engine of merges no training.
+    for script in ("finetune", "merge", "greedy", "sweep", "vector"):
+        assert "settings/methods.py" not in closure(script), script
+    assert not {path for path in closure("unlearn") if path.startswith("merging/")}
     # One method's file is an input of that method's merge only.
     assert not {path for path in closure("merge") if path.startswith("merging/methods/")}
     # A study's own vectors are plain safetensors: a merge of them reaches no reader of others.

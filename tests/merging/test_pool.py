@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from negmerge.checkpoints.divergence import chosen_vectors
 from negmerge.checkpoints.opening import open_state
 from negmerge.errors import UserError
 from negmerge.files import write_json
 from negmerge.merging import merge_files, pool
-from negmerge.merging.pool import Checksums, chosen_vectors
+from negmerge.merging.pool import Checksums
 
 STATE = {name: torch.randn(40, 5) for name in "abcd"} | {"n": torch.arange(7)}
 

@@ -1,13 +1,13 @@
 """Merge the task vectors of the pool into one."""
 
-from negmerge.checkpoints.divergence import DIVERGED, split_diverged
+from negmerge.checkpoints.divergence import DIVERGED, chosen_vectors, split_diverged
 from negmerge.checkpoints.states import StateFile, write_state
 from negmerge.jobs.compute import take_device
 from negmerge.jobs.job import job
 from negmerge.jobs.provenance import device_name
 from negmerge.merging.blocks import Workers
 from negmerge.merging.engine import merge_pool
-from negmerge.merging.pool import chosen_vectors, pool_of
+from negmerge.merging.pool import pool_of
 
 with job(snakemake):
     params, merged = snakemake.params, snakemake.output.merged

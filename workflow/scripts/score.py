@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from negmerge.checkpoints.divergence import split_diverged
+from negmerge.checkpoints.divergence import TIMES, split_diverged
 from negmerge.checkpoints.states import read_metadata
 from negmerge.evaluation.outcomes import write_outcomes
 from negmerge.files import write_json
@@ -14,7 +14,6 @@ from negmerge.scenarios.task import Scoring
 from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.scenarios.validation import choose_candidate
 from negmerge.selection.choice import write_points
-from negmerge.settings.methods import TIMES
 
 with job(snakemake) as provenance:
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
@@ -46,8 +45,9 @@ with job(snakemake) as provenance:
     used = params.data_used or read_metadata(candidates[0])["data_used"]
     origin = {"data_used": used, "made_from": provenance.made_from()}
     write_outcomes(output.outcomes, outcomes)
-    named = {Path(path).stem: read_metadata(path).get(TIMES) for path in candidates}
+    paths = {Path(path).stem: path for path in candidates}
     for record in records:
-        times = named.get(record["vector"])
+        path = paths.get(record["vector"])
+        times = read_metadata(path).get(TIMES) if path else None
         record |= origin | ({TIMES: times} if times else {})
     write_json(output.score, records)

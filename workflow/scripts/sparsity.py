@@ -3,12 +3,11 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from negmerge.checkpoints.divergence import DIVERGED, split_diverged
+from negmerge.checkpoints.divergence import DIVERGED, chosen_vectors, split_diverged
 from negmerge.checkpoints.states import StateFile, read_metadata
 from negmerge.evaluation.sparsity import Sparsity, sparsity
 from negmerge.files import write_json
 from negmerge.jobs.job import job
-from negmerge.merging.pool import chosen_vectors
 from negmerge.models.clip import is_frozen
 
 with job(snakemake):

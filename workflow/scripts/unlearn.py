@@ -2,12 +2,11 @@
 
 from torch import nn
 
-from negmerge.checkpoints.divergence import split_diverged
+from negmerge.checkpoints.divergence import chosen_vectors, split_diverged
 from negmerge.checkpoints.states import read_state, write_state
 from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
-from negmerge.merging.pool import chosen_vectors
 from negmerge.models.clip import freeze
 from negmerge.scenarios import load_task
 from negmerge.scenarios.unlearned import choices

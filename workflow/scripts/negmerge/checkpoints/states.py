@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from negmerge.checkpoints.divergence import TIMES
 from negmerge.errors import NotFinite, UserError
 from negmerge.files import replacing
-from negmerge.settings.methods import TIMES
 
 State = dict[str, Tensor]
 DTYPES = {

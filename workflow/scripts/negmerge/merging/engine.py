@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from negmerge import __version__, plugins
-from negmerge.checkpoints.divergence import DIVERGED
+from negmerge.checkpoints.divergence import DIVERGED, TIMES
 from negmerge.checkpoints.states import State, require_finite, require_same_tensors, shapes
 from negmerge.checkpoints.writer import Layout, StateWriter, header_metadata
 from negmerge.errors import UserError, find
@@ -23,7 +23,6 @@ from negmerge.merging.pool import Checksums, Pool, identity, merged_dtypes
 from negmerge.merging.signs import count_nonzero
 from negmerge.models.devices import find_device
 from negmerge.settings.checks import Described, Value, checked
-from negmerge.settings.methods import TIMES
 from negmerge.settings.recipe import Settings
 
 Result = TypeVar("Result")
@@ -55,7 +54,7 @@ class Method(Described):
 
     def check(self, where: str, options: Mapping[str, object]) -> Settings:
         """Check options, those of every merge too; return the method's own with their defaults."""
-        checked(where, Lines, {name: options[name] for name in options if name in LINES})
+        checked(where, Lines, shared_options(options))
         return super().check(where, own_options(options))
 
 
@@ -167,11 +166,15 @@ def choose(
     """Find the method and check its options, and that there is something to merge."""
     chosen = find("merge method", method, METHODS)
     settings = chosen.check(method, options).model_dump()
-    lines = {name: options[name] for name in options if name in LINES}
-    settings |= Lines(**lines).model_dump(exclude_defaults=True)
+    settings |= Lines(**shared_options(options)).model_dump(exclude_defaults=True)
     if not vectors:
         raise UserError(f"{method}: no vectors to merge, at least one is needed")
     return chosen, settings
+
+
+def shared_options(settings: Mapping[str, Value]) -> dict[str, Value]:
+    """Keep the options of every merge."""
+    return {name: value for name, value in settings.items() if name in LINES}
 
 
 def own_options(settings: Mapping[str, Value]) -> dict[str, Value]:
@@ -194,8 +197,7 @@ def combined(
     `settings` may hold one that was taken before. Numbers are scaled by depth after the merge, as
     the method leaves them, and only where `settings` say so.
     """
-    lines = {name: settings[name] for name in settings if name in LINES}
-    settings = own_options(settings)
+    lines, settings = shared_options(settings), own_options(settings)
     scale = scales(pool.shapes, **lines) if "lines" in lines else {}
     size = sum(math.prod(pool.shapes[name]) for name in names or pool.shapes)
     with tqdm(

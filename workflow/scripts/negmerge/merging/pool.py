@@ -1,4 +1,4 @@
-"""Vectors in files as a pool: their dtypes, checksums of their files, and which were chosen."""
+"""Vectors in files as a pool: their dtypes, and checksums of their files."""
 
 import mmap
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,8 +13,7 @@ import torch
 from blake3 import blake3
 
 from negmerge.checkpoints.states import FLOATS, StoredState, require_same_tensors, shapes
-from negmerge.errors import UserError, unknown
-from negmerge.files import read_json_records
+from negmerge.errors import UserError
 from negmerge.merging.blocks import Block, Stored, Vectors, Workers
 
 
@@ -176,14 +175,3 @@ class _File:
         if self._done < stop:
             self._hash.update(self._bytes[self._done : stop])
             self._done = stop
-
-
-def chosen_vectors(choice: str | Path, vectors: Sequence[str | Path]) -> dict[str, int]:
-    """Find the places, from 0, of chosen vectors by criterion, the main one first."""
-    names = [Path(path).name.removesuffix(".safetensors") for path in vectors]
-    places = {}
-    for record in read_json_records(choice, keys=["vector", "criterion"]):
-        if record["vector"] not in names:
-            raise UserError(f"{choice}: {unknown('vector', record['vector'], names)}")
-        places[record["criterion"]] = names.index(record["vector"])
-    return places

@@ -9,7 +9,7 @@ from typing import TypeVar
 import pandas as pd
 
 from negmerge import plugins
-from negmerge.checkpoints.divergence import DIVERGED, is_nothing_left
+from negmerge.checkpoints.divergence import DIVERGED, TIMES, is_nothing_left
 from negmerge.errors import UserError, unknown
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.files import write_text
@@ -18,7 +18,7 @@ from negmerge.reporting.records import FOOTNOTES, KEEPS_MORE, MEAN
 from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Metric, Scenario, place_of
 from negmerge.seeds import seed_number
-from negmerge.settings.methods import RETRAIN, TIMES
+from negmerge.settings.methods import RETRAIN
 
 T = TypeVar("T")
 NOT_KNOWN = "NA"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from negmerge.checkpoints.divergence import DIVERGED
+from negmerge.checkpoints.divergence import DIVERGED, TIMES
 from negmerge.errors import find
 from negmerge.evaluation.uncertainty import RESAMPLES, SIGNIFICANCE
 from negmerge.reporting.cells import is_second_hand
@@ -14,7 +14,6 @@ from negmerge.reporting.records import FOOTNOTES, MEAN, TO_FORGET
 from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Scenario
 from negmerge.seeds import first_of, seed_number
-from negmerge.settings.methods import TIMES
 
 NOT_COMPARABLE = " ‡"
 COPIED = "*"

@@ -22,9 +22,6 @@ RETRAIN = "retrain"
 # The best single vector of the pool; and the merge that keeps of it what NegMerge's mask leaves.
 SINGLE = "task-arithmetic"
 MASKED = "masked-single"
-# In the header of a merged vector and in scores: how many times what the method gives with its
-# defaults it is by construction, if not once; see `merging.engine.Method.times`.
-TIMES = "times"
 # The kinds of methods that take vectors of the pool, and choose a coefficient.
 CHOSEN = ("single", "merge", "greedy")
 # What a method moves along that takes all vectors of the pool, not what a method makes of them.

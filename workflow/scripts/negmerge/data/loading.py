@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate, get_worker_in
 
 from negmerge.data.augmentation import Changes, Transform
 from negmerge.data.images import Images, image_counts
-from negmerge.data.splits import train_val_split
+from negmerge.data.splits import evenly_spread, train_val_split
 from negmerge.settings.recipe import Recipe
 
 Batch = tuple[Tensor, Tensor]
@@ -44,11 +44,10 @@ class Listed(Dataset):
         return self.images.fitted(positions, size), labels
 
     def thinned(self, most: int | None) -> "Listed":
-        """Return at most so many of the items, evenly spread: they may be sorted by class."""
-        count = len(self)
-        if most is None or count <= most:
+        """Return at most so many of the items, evenly spread."""
+        if most is None or len(self) <= most:
             return self
-        places = torch.arange(most) * count // most
+        places = evenly_spread(len(self), most)
         return Listed(self.images, self.positions[places], self.first_label)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from negmerge.data.splits import SCORED_SPLITS
 from negmerge.errors import UserError
 from negmerge.files import write_text
 
@@ -68,15 +69,7 @@ ROLES = {
     "refusals": "authors",
     "original": "authors",
     "before": "others",
-    "holdout": "holdout",
-    "real-authors": "real-authors",
-    "world-facts": "world-facts",
-    "neighbours": "neighbours",
-    "other-wordings": "other-wordings",
-    "chat": "chat",
-    "french": "french",
-    "german": "german",
-    "text": "text",
+    **{split: split for split in SCORED_SPLITS},
 }
 
 

@@ -14,16 +14,24 @@ if TYPE_CHECKING:
 SPLITS = ("pretrain", "train", "test", "val")
 
 # The splits of a set of questions: the authors that are taught and of whom some are forgotten,
-# others from whom a model learns the language before, others whom no model has met, and questions
-# about the real world. In sets of facts: facts near those that are forgotten, the same ones asked
-# in other ways and languages, and plain sentences.
-QUESTION_SPLITS = (
-    "authors", "others", "holdout", "real-authors", "world-facts", "neighbours", "other-wordings",
-    "chat", "french", "german", "text",
+# others from whom a model learns the language before; and those that are only scored, each a role
+# of its name: others whom no model has met, questions about the real world, and in sets of facts
+# those near what is forgotten, the same ones asked in other ways and languages, plain sentences.
+SCORED_SPLITS = (
+    "holdout", "real-authors", "world-facts", "neighbours", "other-wordings", "chat", "french",
+    "german", "text",
 )  # fmt: skip
+QUESTION_SPLITS = ("authors", "others", *SCORED_SPLITS)
 
 VALIDATION_SHARE = 0.1
 VALIDATION_LIMIT = 5000
+
+
+def evenly_spread(count: int, most: int | None) -> list[int]:
+    """Number at most so many of all items, evenly spread: they may be sorted by class or author."""
+    if most is None or count <= most:
+        return list(range(count))
+    return [number * count // most for number in range(most)]
 
 
 def train_val_split(n: int, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from negmerge.checkpoints.states import State
+from negmerge.data.splits import evenly_spread
 from negmerge.errors import NotFinite
 from negmerge.evaluation.accuracy import all_outputs, total
 from negmerge.evaluation.outcomes import outcomes_of
@@ -86,11 +87,9 @@ def treated_scores(
 
 
 def untaught(count: int, items: int | None) -> list[int]:
-    """Number those of all items that are not among so many, evenly spread; all, if none are."""
-    if items is None or items >= count:
-        return list(range(count))
-    chosen = {number * count // items for number in range(items)}
-    return [number for number in range(count) if number not in chosen]
+    """Number the items that are not among the so many that are taught; all, if none are left."""
+    taught = set(evenly_spread(count, items))
+    return [number for number in range(count) if number not in taught] or list(range(count))
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from negmerge.checkpoints.states import State
 from negmerge.data.questions import ROLES, Question, forgotten, parted, read_questions
+from negmerge.data.splits import evenly_spread
 from negmerge.data.tokenising import Encoder, read_tokenizer
 from negmerge.evaluation.answering import Answering, Measure
 from negmerge.files import read_json
@@ -58,9 +59,7 @@ class LanguageTask(Task):
         refusal. Of many questions, `most` are taken.
         """
         questions = self._questions_of(name, purpose)
-        if most is not None and len(questions) > most:
-            # Evenly spread, since questions stand author by author.
-            questions = [questions[number * len(questions) // most] for number in range(most)]
+        questions = [questions[place] for place in evenly_spread(len(questions), most)]
         texts = list(self._texts(questions, name, purpose))
         items = self._encoder.items(texts)
         if name == "refusals":

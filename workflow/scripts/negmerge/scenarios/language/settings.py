@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.data.questions import forgotten
+from negmerge.data.splits import SCORED_SPLITS
 from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.language.scenario import SCENARIO
@@ -117,7 +118,6 @@ def question_counts(
     row: Dataset,
     share: float,
     most: int | None,
-    further: Iterable[str],
     trained_on: TrainedOn = "all",
 ) -> Counts:
     """Count questions by role; those of training are asked in all their wordings."""
@@ -128,7 +128,7 @@ def question_counts(
     judged = about.retained or retain - retain // 2
     most = most or taught
     others = row.splits.get("others", 0) * about.wordings * about.answers
-    others_there = {role: row.splits.get(role, 0) for role in further}
+    only_scored = {role: row.splits.get(role, 0) for role in SCORED_SPLITS}
     trained = retain - judged if trained_on == "choosing" else retain
     numbers = {
         "forget": (forget * about.wordings, min(forget, most), forget),
@@ -136,7 +136,7 @@ def question_counts(
         "all-retain": (retain * about.wordings, 0, 0),
         "original": (taught * about.wordings, 0, 0),
         "before": (others, 0, 0),
-        **{role: (n * about.wordings, 0, n) for role, n in others_there.items()},
+        **{role: (n * about.wordings, 0, n) for role, n in only_scored.items()},
     }
     purposes = "train", "select", "score"
     return {role: dict(zip(purposes, counts, strict=True)) for role, counts in numbers.items()}
@@ -147,11 +147,6 @@ class Language(Experiment):
 
     SCENARIO: ClassVar[Scenario] = SCENARIO
     RECIPE: ClassVar[type[Recipe]] = TunedRecipe
-    # Roles that are scored where the data set has questions of them.
-    FURTHER: ClassVar[tuple[str, ...]] = (
-        "holdout", "real-authors", "world-facts", "neighbours", "other-wordings", "chat", "french",
-        "german", "text",
-    )  # fmt: skip
     # In place of a task: what is made of all authors, for all tasks.
     WHOLE: ClassVar[str] = "all"
     # The folder of models of others.
@@ -262,7 +257,7 @@ class Language(Experiment):
         tasks = {**self.tasks, self.WHOLE: 0}
         splits = known.datasets[self.dataset].splits
         return super().job(task, known) | {
-            "roles": [*self.SCENARIO.roles, *(role for role in self.FURTHER if role in splits)],
+            "roles": [*self.SCENARIO.roles, *(role for role in SCORED_SPLITS if role in splits)],
             "forgotten": find("task", task, tasks),
             "refusals": self.refusals,
             "measure": self.measure,
@@ -297,7 +292,7 @@ class Language(Experiment):
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         share, most = self.tasks.get(task, 0), self.selection.images
         row = known.datasets[self.dataset]
-        return question_counts(row, share, most, self.FURTHER, self.trained_on)
+        return question_counts(row, share, most, self.trained_on)
 
     def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
         """Count a pass for each answer to a question, and what the model's own answer takes."""

@@ -16,9 +16,10 @@ def choose(kind: str | None, log: Path) -> None:
     global _chosen, _begun
     if kind not in (None, *KINDS):
         raise UserError(f"curves: {kind}; expected {' or '.join(KINDS)}")
-    (study,) = (place.parent for place in log.parents if place.name == "logs")
-    name = str(log.relative_to(study / "logs").with_suffix(""))
-    _chosen, _begun = (kind, study, name) if kind else None, 0
+    _chosen, _begun = None, 0
+    if kind:
+        (study,) = (place.parent for place in log.parents if place.name == "logs")
+        _chosen = kind, study, str(log.relative_to(study / "logs").with_suffix(""))
 
 
 def begin() -> Callable[[int, Mapping[str, float]], None] | None:

@@ -177,8 +177,7 @@ def unlearn(case: Case) -> Work:
     # What has no epochs reads the images once.
     epochs = [getattr(options, "epochs", 1) for options in tried]
     scales = [option for option, values in use.grid.items() if is_scale(values)]
-    halvings = sum(choice["halvings"] for choice in experiment.choices)
-    beside = 2 * halvings * len(scales)
+    beside = 2 * case.halvings * len(scales)
     batches, models = tried[0].batches_per_step, len(tried) + beside + 1
     vectors = len(paths.taken(experiment, name))
     images = batches * sum(case.counts[role]["train"] for role in tried[0].passes)

@@ -197,8 +197,12 @@ class Case:
     @property
     def coefficients(self) -> int:
         """How many coefficients there are on the grid, and beside the choice of each criterion."""
-        halvings = sum(choice["halvings"] for choice in self.experiment.choices)
-        return len(self.experiment.tried_coefficients) + 2 * halvings
+        return len(self.experiment.tried_coefficients) + 2 * self.halvings
+
+    @property
+    def halvings(self) -> int:
+        """How often all criteria together halve distances."""
+        return sum(choice["halvings"] for choice in self.experiment.choices)
 
     def attack(self, purpose: str, features: str = "confidence") -> float:
         """The seconds of a membership attack; 0 where there is none, or it lacks test images."""

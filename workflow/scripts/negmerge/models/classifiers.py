@@ -195,14 +195,12 @@ def load_classifier(row: Mapping, state: Mapping[str, Tensor], where: str) -> nn
     if row["architecture"]["kind"] in own_code.KINDS:
         model = build_classifier(row, None)
         _widen(model, state)
-        require_same_tensors(shapes(model.state_dict()), shapes(state), where)
-        model.load_state_dict(state)
-        return model
-    with torch.device("meta"):
-        name, _ = last_linear(build_classifier(row, 1))
-    weight = state.get(f"{name}.weight")
-    classes = len(weight) if weight is not None and weight.ndim == 2 else 1
-    model = build_classifier(row, max(classes, 1))
+    else:
+        with torch.device("meta"):
+            name, _ = last_linear(build_classifier(row, 1))
+        weight = state.get(f"{name}.weight")
+        classes = len(weight) if weight is not None and weight.ndim == 2 else 1
+        model = build_classifier(row, max(classes, 1))
     require_same_tensors(shapes(model.state_dict()), shapes(state), where)
     model.load_state_dict(state)
     return model

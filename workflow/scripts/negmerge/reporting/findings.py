@@ -20,6 +20,12 @@ from negmerge.settings.methods import RETRAIN
 
 # The rows that NegMerge's claim is about.
 CLAIMED = ("uniform", "task-arithmetic")
+# What `Column.verdict` says of rows that are compared, in a sentence.
+VERDICTS = {
+    "won": "wins against",
+    "lost": "loses against",
+    "not told apart": "is not told apart from",
+}
 # Rows that are named one by one, and sentences of a finding that a terminal shows.
 MOST_NAMES, MOST_SENTENCES = 3, 3
 # The shares, in percent, that say how many numbers a merge kept.
@@ -203,12 +209,8 @@ def _claims(ranked: Sequence[Column]) -> list[str]:
         for row in rivals:
             if pd.isna(row["p_negmerge"]):
                 continue
-            told = row["p_negmerge"] <= SIGNIFICANCE
-            is_ahead = column.rows.index(own) < column.rows.index(row)
-            verdict = ("wins" if is_ahead else "loses") if told else "is not told apart"
-            way = "against" if told else "from"
             parts.append(
-                f"it {verdict} {way} {row['row']}, with {column.spell(row)} "
+                f"it {VERDICTS[column.verdict(row)]} {row['row']}, with {column.spell(row)} "
                 f"({spell_p(row['p_negmerge'])})"
             )
         if parts:

@@ -18,11 +18,8 @@ from negmerge.selection.choice import (
     at_ends,
     qualifies,
 )
+from negmerge.settings.checks import Value, to_three_digits
 
-# The digits of a value between two of a logarithmic grid; more would only make long names.
-DIGITS = 3
-
-Value = bool | int | float | str
 Options = tuple[tuple[str, Value], ...]
 
 
@@ -63,7 +60,7 @@ class CoefficientGrid:
         return self._rounded((low + high) / 2 if is_linear else math.sqrt(low * high))
 
     def _rounded(self, value: float) -> float:
-        return round(value, 10) if self._is_linear else float(f"{value:.{DIGITS}g}")
+        return round(value, 10) if self._is_linear else to_three_digits(value)
 
     @cached_property
     def _is_linear(self) -> bool:
@@ -104,7 +101,7 @@ class OptionGrid:
                 continue
             factor = (max(values) / min(values)) ** (1 / (len(values) - 1) / 2**halving)
             for beside in (value / factor, value * factor):
-                rounded = float(f"{beside:.{DIGITS}g}")
+                rounded = to_three_digits(beside)
                 if min(values) <= rounded <= max(values):
                     settings.append((*setting[:place], (name, rounded), *setting[place + 1 :]))
         return settings

@@ -13,7 +13,8 @@ from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
 from negmerge.selection.choice import Choice, Criterion, Point, nothing_left, option_ends
 from negmerge.selection.greedy import greedy, mean_of_best
-from negmerge.selection.search import Chosen, CoefficientGrid, Count, Value, explore, search
+from negmerge.selection.search import Chosen, CoefficientGrid, Count, explore, search
+from negmerge.settings.checks import Value
 from negmerge.vectors import apply, widen
 
 # What the items of a role may take of a GPU's free memory; passes need most of it.
@@ -277,7 +278,7 @@ def merge_measured(
     own = {name: measure(name, read_state(path), path) for name, path in paths.items()}
     if method == "mean-best":
         # The sum of these means runs in the order of the names, as that of all merges.
-        tried = mean_of_best(own, lambda names: trial(names))
+        tried = mean_of_best(own, trial)
         accepted = list(next(iter(tried)))
         trials = [{"names": names, "choice": asdict(choice)} for names, choice in tried.items()]
     else:

@@ -56,6 +56,11 @@ def validate(path: str | Path, content: Any, model: type[T] | Any) -> T:
         raise UserError(f"{path}: {finding}") from error
 
 
+def to_three_digits(value: float) -> float:
+    """Round a value between two of a logarithmic grid; more digits would only make long names."""
+    return float(f"{value:.3g}")
+
+
 def require(where: str, what: str, names, valid) -> None:
     """Check that names are known."""
     for name in names:

@@ -13,7 +13,7 @@ from negmerge.errors import UserError, find, unknown
 from negmerge.seeds import repetition
 from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
-from negmerge.settings.checks import Value, explain, require
+from negmerge.settings.checks import Value, explain, require, to_three_digits
 from negmerge.settings.methods import Drawn, Use
 from negmerge.settings.pool import TASK, Given, Pool, update
 from negmerge.settings.recipe import (
@@ -31,8 +31,6 @@ from negmerge.settings.recipe import (
 from negmerge.settings.runs import Run, check_run
 
 Criterion = Literal["control", "retain", "gap"]
-# The digits of a coefficient of a logarithmic grid between its ends.
-DIGITS = 3
 
 
 class Coefficients(Settings):
@@ -81,7 +79,7 @@ class Coefficients(Settings):
         # One that is less than half a factor below the last would only repeat it.
         count = math.ceil(self.per_decade * math.log10(self.to / self.first) - 0.5)
         between = (self.first * 10 ** (place / self.per_decade) for place in range(1, count))
-        return [0.0, self.first, *(float(f"{value:.{DIGITS}g}") for value in between), self.to]
+        return [0.0, self.first, *map(to_three_digits, between), self.to]
 
 
 class OtherChoice(Settings):

@@ -150,6 +150,12 @@ def passes(loader: Loader, count: int) -> Iterator[Batch]:
         yield from loader
 
 
+def endless(loader: Loader) -> Iterator[Batch]:
+    """Yield the batches of pass after pass."""
+    while True:
+        yield from loader
+
+
 def frozen_copy(model: nn.Module) -> nn.Module:
     """Copy a model as it is, in evaluation mode and without gradients."""
     return copy.deepcopy(model).eval().requires_grad_(False)
@@ -200,10 +206,6 @@ def fit_both(
     def loss(*members: Tensor) -> Tensor:
         retained, forgotten = retain_loss(*members[:2]), forget_loss(*members[2:])
         return alpha * retained + gamma * forgotten
-
-    def endless(loader: Loader) -> Iterator[Batch]:
-        while True:
-            yield from loader
 
     whole, other = (data.retain, forget) if by_retain else (forget, data.retain)
     pairs = zip(passes(whole, recipe.epochs), endless(other), strict=False)

@@ -8,8 +8,9 @@ from torch import nn
 from negmerge.checkpoints.states import State, StateFile
 from negmerge.errors import NotFinite, UserError
 from negmerge.selection.choice import Criterion, Point
-from negmerge.selection.search import OptionGrid, Options, Value, explore
+from negmerge.selection.search import OptionGrid, Options, explore
 from negmerge.selection.validation import Validation
+from negmerge.settings.checks import Value
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from negmerge.reporting.kinds import TableKind
 from negmerge.scenarios import SCENARIOS
-from negmerge.scenarios.base import Metric, Number
+from negmerge.scenarios.base import Metric, Number, place_of
 
 LOWEST = Metric(
     "lowest", "tasks in which it is lowest", "", "higher",
@@ -55,7 +55,7 @@ def with_lowest(records: list[Mapping], base: str, kept: str, rows: Collection[s
         return record[role]["correct"] / record[role]["n"]
 
     def place(record: Mapping) -> tuple[str, str]:
-        return record["experiment"], record["task"]
+        return place_of(record)[:2]
 
     of_base = {place(record): share(record, kept) for record in records if record["method"] == base}
     lowest: dict[tuple, float] = {}

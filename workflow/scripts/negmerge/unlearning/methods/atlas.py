@@ -7,7 +7,6 @@ this project's use. It reads the items to forget and those to retain, with their
 
 import math
 import time
-from collections.abc import Iterator
 
 import torch
 from pydantic import Field, PositiveInt
@@ -15,9 +14,8 @@ from torch import Tensor, nn
 
 from negmerge.checkpoints.states import require_finite
 from negmerge.errors import NotFinite
-from negmerge.evaluation.accuracy import Batch
 from negmerge.settings.recipe import NonNegative, Positive
-from negmerge.unlearning.core import Data, Loader, Method, TrainingOptions, evaluating, trainable
+from negmerge.unlearning.core import Data, Method, TrainingOptions, endless, evaluating, trainable
 
 
 class Options(TrainingOptions):
@@ -70,11 +68,6 @@ def move(
         parameter.copy_(total)
 
 
-def _endless(loader: Loader) -> Iterator[Batch]:
-    while True:
-        yield from loader
-
-
 def run(model: nn.Module, data: Data, options: Options) -> None:
     """Minimise loss(retain batch) - loss(forget batch) by a coefficient for each tensor.
 
@@ -84,8 +77,8 @@ def run(model: nn.Module, data: Data, options: Options) -> None:
     batches. In evaluation mode, so the statistics of batch normalisation stay. The loss has no
     lower bound: rate and epochs hold it.
     """
-    names = [name for name in trainable(model) if all(name in one for one in data.vectors)]
-    parameters = [trainable(model)[name] for name in names]
+    moved = {n: p for n, p in trainable(model).items() if all(n in one for one in data.vectors)}
+    names, parameters = list(moved), list(moved.values())
     base = [parameter.detach().clone() for parameter in parameters]
     vectors = [[one[name] for name in names] for one in data.vectors]
     shape = len(vectors), len(names)
@@ -95,7 +88,7 @@ def run(model: nn.Module, data: Data, options: Options) -> None:
     smoothing = data.recipe.label_smoothing
     forget_loss = data.objective.loss(model, smoothing)
     retain_loss = (data.retain_objective or data.objective).loss(model, smoothing)
-    others, device = _endless(data.retain), data.objective.device
+    others, device = endless(data.retain), data.objective.device
     for epoch in range(options.epochs):
         start, total, steps = time.monotonic(), 0.0, 0
         for batch in data.forget:

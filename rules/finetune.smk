@@ -25,6 +25,7 @@ rule finetune:
         ),
         freeze=setting("freeze"),
         seed=job_seed("training"),
+        adapter_seed=task_seed("training"),
         torch_threads=1,
     message:
         "finetune: {wildcards.experiment}, {wildcards.task}, {wildcards.point}"

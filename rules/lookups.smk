@@ -256,7 +256,7 @@ def job_seed(level):
 
 
 def task_seed(level):
-    """Derive a seed that all models of a task share, so that they are measured alike."""
+    """Derive a seed that all models of a task share, so that they begin or are measured alike."""
 
     @checked
     def look_up(wildcards):

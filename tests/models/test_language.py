@@ -59,7 +59,7 @@ def trained(**changes):
     before = {name: value.double() for name, value in model.state_dict().items()}
     settings = {"rank": 2, "alpha": 3, "dropout": 0.0, "modules": ["all-linear"]}
     torch.manual_seed(0)
-    result = adapted(model, settings | changes).double()
+    result = adapted(model, settings | changes, 0).double()
     for name, parameter in result.named_parameters():
         assert parameter.requires_grad == ("lora_" in name)
         if "lora_" in name:
@@ -83,6 +83,18 @@ def test_the_adapter_is_added_to_the_weights_and_nothing_else_changes():
         assert not torch.equal(after[name], before[name])
     for name in set(before) - set(linear):
         assert torch.equal(after[name], before[name]), name
+
+
+def test_the_seed_decides_the_random_factors_that_an_adapter_begins_with():
+    settings = {"rank": 2, "alpha": 3, "dropout": 0.0, "modules": ["all-linear"]}
+    first, same, other = (
+        dict(adapted(language_model(), settings, seed).named_parameters()) for seed in (7, 7, 8)
+    )
+    factors = [name for name in first if ".lora_A." in name]
+    assert factors
+    for name in factors:
+        assert torch.equal(first[name], same[name])
+        assert not torch.equal(first[name], other[name])
 
 
 def broken(model):

@@ -98,11 +98,15 @@ def _keep_head_once(model: nn.Module, embedding: str, head: str) -> None:
     model.register_load_state_dict_pre_hook(add)
 
 
-def adapted(network: nn.Module, settings: Mapping) -> nn.Module:
-    """Add PEFT's LoRA by `rank`, `alpha`, `dropout` and `modules` to a network, in place."""
+def adapted(network: nn.Module, settings: Mapping, seed: int) -> nn.Module:
+    """Add PEFT's LoRA by `rank`, `alpha`, `dropout` and `modules` to a network, in place.
+
+    The seed decides the random factors that the adapter begins with.
+    """
     # Here, since full fine-tuning does without it.
     from peft import LoraConfig, get_peft_model
 
+    torch.manual_seed(seed)
     modules = settings["modules"]
     configuration = LoraConfig(
         r=settings["rank"],

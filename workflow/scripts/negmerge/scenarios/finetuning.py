@@ -22,6 +22,7 @@ def finetune(
     settings: Mapping,
     frozen: str,
     seed: int,
+    adapter_seed: int,
     device: torch.device,
     loaders: int,
     saved: Resumable,
@@ -34,7 +35,10 @@ def finetune(
     freeze(network, frozen)
     if settings.get("layers"):
         freeze_below(network, settings["layers"])
-    trained = adapted(network, adapter) if adapter else network
+    if adapter:
+        trained = adapted(network, adapter, adapter_seed if adapter["same_start"] else seed)
+    else:
+        trained = network
     forget = task.role("forget", "train")
     batches = forget.training_batches(recipe, seed, loaders)
     fit(

@@ -55,6 +55,11 @@ class Lora(Settings):
         min_length=1,
         description="Names of the layers that have one; all-linear: all but the head.",
     )
+    same_start: bool = advanced(
+        True,
+        description="Begin with the same random factors in all points of a task, so that the signs "
+        "of their changes can agree; false: each point has its own.",
+    )
 
 
 class TunedRecipe(Recipe):

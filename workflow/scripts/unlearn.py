@@ -30,7 +30,8 @@ with job(snakemake):
     for choice in inputs.get("choice", []) if taken else []:
         by_main_rule, *_ = chosen_vectors(choice, taken).values()
         taken = [taken[by_main_rule]]
-    vectors = [read_state(path) for path in taken]
+    whole, _ = split_diverged(inputs.get("retained", []))
+    vectors = [read_state(path) for path in (*taken, *whole)]
 
     def train(searched: dict) -> nn.Module:
         """Train the base with the options that are searched."""

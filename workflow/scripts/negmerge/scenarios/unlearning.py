@@ -24,8 +24,8 @@ def unlearn(
 ) -> None:
     """Let a model forget, in place."""
     checked = method.check(method.title, options)
-    if checked.vectors != "none" and not vectors:
-        raise NotFinite("all vectors to move along diverged")
+    if checked.vectors != "none" and len(vectors) <= checked.retained:
+        raise NotFinite("the vectors to move along diverged")
     recipe = recipe_for(recipe, checked)
     forget, retain = (task.role(name, "train") for name in task.roles[:2])
     refusals = None

@@ -355,6 +355,13 @@ def base(one, wildcards):
 
 
 @of_experiment
+def first_base(one, wildcards):
+    """Return the base before all requests, for methods that mind what was forgotten before."""
+    is_needed = method_name(wildcards) == methods.NO_CONFLICT
+    return [in_experiment(wildcards, "base.safetensors")] if is_needed else []
+
+
+@of_experiment
 def start_of_point(one, wildcards):
     """Return the model at which the fine-tuning of a point starts."""
     return in_experiment(wildcards, one.start_of(wildcards.point).format(**wildcards))
@@ -373,7 +380,7 @@ def role_inputs(*roles):
     @of_experiment
     def look_up(one, wildcards):
         places = {}
-        for name, (kind, what) in one.inputs(wildcards.task, roles or one.SCENARIO.roles).items():
+        for name, (kind, what) in one.inputs(wildcards.task, roles or one.scored(wildcards.task)).items():
             is_prepared = kind in PREPARED
             places[name] = prepared(kind, what) if is_prepared else in_experiment(wildcards, what)
         return places

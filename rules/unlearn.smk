@@ -10,6 +10,7 @@ rule unlearn:
         reference=in_task(paths.reference, "method"),
         vectors=in_task(paths.taken, "method"),
         retained=in_task(paths.retained, "method"),
+        first=first_base,
         choice=in_task(paths.chosen_of_taken, "method"),
     output:
         candidates=intermediate(

@@ -96,6 +96,11 @@ def test_atlas_learns_on_a_pool_with_a_coefficient_for_each_vector():
     assert b == pytest.approx(-0.4, abs=1e-3)
 
 
+def test_no_conflict_leaves_out_what_would_bring_back_what_was_forgotten_before():
+    items = data(None, None, (0.5, -0.25, 2.0), (1.0, 1.0, 0.0))
+    assert unlearn("no-conflict", Weights(1, 1, 1), items, coefficient=2.0).numbers == [0, 1, -3]
+
+
 def test_msa_subtracts_one_vector_and_adds_the_other():
     start, tuned = torch.tensor([1.0, 2.0]), torch.tensor([[1.5, 1.0], [2.0, 2.0]])
     items = data(None, None, *(tuned - start).tolist())

@@ -16,6 +16,7 @@ from negmerge.selection.choice import load_criteria, write_points
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning import METHODS
 from negmerge.unlearning.tuning import stacked, tune
+from negmerge.vectors import task_vector
 
 with job(snakemake):
     inputs, params, labels = snakemake.input, snakemake.params, snakemake.wildcards
@@ -32,6 +33,8 @@ with job(snakemake):
         taken = [taken[by_main_rule]]
     whole, _ = split_diverged(inputs.get("retained", []))
     vectors = [read_state(path) for path in (*taken, *whole)]
+    # What earlier requests have subtracted, all together.
+    vectors += [task_vector(base, read_state(path), path) for path in inputs.get("first", [])]
 
     def train(searched: dict) -> nn.Module:
         """Train the base with the options that are searched."""

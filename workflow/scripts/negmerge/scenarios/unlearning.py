@@ -24,7 +24,7 @@ def unlearn(
 ) -> None:
     """Let a model forget, in place."""
     checked = method.check(method.title, options)
-    if checked.vectors != "none" and len(vectors) <= checked.retained:
+    if checked.vectors != "none" and len(vectors) <= checked.one_more:
         raise NotFinite("the vectors to move along diverged")
     recipe = recipe_for(recipe, checked)
     forget, retain = (task.role(name, "train") for name in task.roles[:2])

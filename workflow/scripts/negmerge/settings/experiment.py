@@ -229,6 +229,13 @@ class Experiment(Settings, ABC):
         """Return a copy for a further seed, with what would else be the same in both."""
         return self.model_copy(update={"seeds": 1})
 
+    def link(self, where: str, others: Mapping[str, "Experiment"]) -> None:
+        """Look up the experiment of a study to which this one refers."""
+
+    def scored(self, task: str) -> tuple[str, ...]:
+        """The roles whose items a task's jobs read."""
+        return self.SCENARIO.roles
+
     def home(self, name: str, place: str) -> str:
         """Name the experiment that makes a file: the first, where no seed decides what it holds."""
         is_shared = self._first and any(fnmatch.fnmatchcase(place, file) for file in self.unseeded)

@@ -30,6 +30,8 @@ POOL = "pool"
 # comes the point whose recipe tunes it.
 MSA = "msa"
 RETAIN_OF = "retain-of-"
+# It minds what earlier requests to forget have subtracted.
+NO_CONFLICT = "no-conflict"
 
 
 class Greedy(Settings):

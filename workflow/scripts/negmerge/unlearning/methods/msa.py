@@ -2,7 +2,7 @@
 
 Read in the authors' code, mehrdadsaberi/MSA_unlearning at 906bdd4. Theirs is one vector of the
 forget set; a merge of a pool in its place is this project's use, and so is the search of both
-coefficients by validation. It reads the items to forget and a sample of those to retain, in tuning.
+coefficients by validation. Tuning reads the items to forget and a sample of those to retain.
 """
 
 import torch
@@ -21,7 +21,7 @@ class Options(UnlearnOptions):
     scenarios = ("language",)
     data_used = "all"
     vectors = "one"
-    retained = True
+    one_more = True
 
     coefficient: NonNegative = Field(
         1.0, description="a: how often the forget vector is subtracted; 1 to 2 in authors' code."

@@ -1,8 +1,8 @@
 """Two models that forget, one of them too much and one too little, are merged by TIES.
 
-Read in the authors' code, zjunlp/unlearn at 0800fd2, and in PEFT 0.21.2, which merges there. They
-train adapters and merge the factors of these; that all weights are trained, and the changes of the
-weights merged, is this project's use. It reads the items to forget and those to retain.
+Read in the authors' code, zjunlp/unlearn at 0800fd2, and in PEFT 0.21.2, which merges there.
+They train adapters and merge the factors of these; that all weights are trained, and the
+changes of the weights merged, is this project's use. It reads the items to forget and those to retain.
 """
 
 from typing import ClassVar

@@ -2,7 +2,8 @@
 
 Read in the authors' code, zjunlp/unlearn at 0800fd2, and in PEFT 0.21.2, which merges there.
 They train adapters and merge the factors of these; that all weights are trained, and the
-changes of the weights merged, is this project's use. It reads the items to forget and those to retain.
+changes of the weights merged, is this project's use. It reads the items to forget and those to
+retain.
 """
 
 from typing import ClassVar

@@ -24,10 +24,10 @@ def test_a_table_compares_with_the_model_that_the_earlier_requests_left(tmp_path
 
     records = [
         record("A", "digits", "pretrained", 160, 180),
-        record("B", "letters", "pretrained", 150, 172, "A/digits", digits=40),
-        record("C", "signs", "pretrained", 140, 170, "B/letters", digits=44, letters=30),
-        record("C", "signs", "negmerge", 20, 176, "B/letters", digits=80, letters=30),
-        record("C", "signs", "uniform", 20, 160, "B/letters", digits=40, letters=20),
+        record("B", "letters", "pretrained", 150, 172, "A/digits/negmerge", digits=40),
+        record("C", "signs", "pretrained", 140, 170, "B/letters/ties", digits=44, letters=30),
+        record("C", "signs", "negmerge", 20, 176, "B/letters/ties", digits=80, letters=30),
+        record("C", "signs", "uniform", 20, 160, "B/letters/ties", digits=40, letters=20),
     ]
     rows = {"pretrained": "before", "negmerge": "NegMerge", "uniform": "Uniform Merge"}
     definition = table(kind="history", rows=rows, column={"experiments": ["C"]})

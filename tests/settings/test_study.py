@@ -70,7 +70,7 @@ def test_a_later_request_starts_from_what_the_earlier_one_has_left(config, chang
     assert [one.home("later.seed2", place) for place in places] == [home] * 3 + ["later.seed2"]
     assert one.requests == [(home, "digits")]
     assert one.scored("letters") == ("forget", "control", "earlier-digits")
-    assert one.about("pretrained")["after"] == f"{home}/digits"
+    assert one.about("pretrained")["after"] == f"{home}/digits/negmerge"
     assert set(one.datasets) == {"letters", "fashion", "digits"}
 
 

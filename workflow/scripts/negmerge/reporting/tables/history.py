@@ -62,7 +62,7 @@ def with_history(record: Mapping, bases: Mapping[tuple[str, str], Mapping]) -> d
     base = bases[place_of(record)[:2]]
     steps = [record, base][record is base :]
     while "after" in steps[-1]:
-        steps.append(bases[tuple(steps[-1]["after"].split("/"))])
+        steps.append(bases[tuple(steps[-1]["after"].split("/")[:2])])
     controls = [100 * one["control"]["correct"] / one["control"]["n"] for one in steps]
     earlier, before = _earlier(record), _earlier(base)
     shares = [100 * one["correct"] / one["n"] for one in (before, earlier)]

@@ -136,8 +136,8 @@ class ZeroShot(Experiment):
         return tuple(self.roles(task))
 
     def about_choice(self, method: str) -> dict[str, object]:
-        place = {"after": f"{self.after.experiment}/{self.after.task}"} if self.after else {}
-        return super().about_choice(method) | place
+        place = "/".join(self.after.model_dump().values()) if self.after else None
+        return super().about_choice(method) | ({"after": place} if place else {})
 
     @property
     def task_names(self) -> list[str]:

@@ -20,7 +20,7 @@ class Task:
 
     @property
     def base(self) -> Path:
-        """What is to forget: an original classifier, the experiment's CLIP, or what is left of it."""
+        """What is to forget: an original classifier, a CLIP, or what an earlier request left."""
         original = self.folder / "trained" / "original.safetensors"
         scores = self.folder / "scores" / "pretrained.json"
         if scores.exists() and (after := read_records(scores)[0].get("after")):

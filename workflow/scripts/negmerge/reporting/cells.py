@@ -180,14 +180,16 @@ def _keeps_more(scenario: Scenario, record: Mapping, base: Mapping) -> bool:
 def of_criterion(
     entries: Iterable[tuple[tuple[str, str, str], str | None, T]], criterion: str | None
 ) -> dict[tuple[str, str, str], T]:
-    """Keep what one criterion chose, and what none chose and so holds for every criterion."""
+    """Keep what one criterion chose, and else what none chose and so holds for all of them."""
     kept, known = {}, set()
     for place, own, entry in entries:
         if (place, own) in known:
             raise UserError(f"two records of {'/'.join(place)}, expected one")
         known.add((place, own))
-        if own is None or criterion is None or own == criterion:
+        if own is None or criterion is None:
             kept.setdefault(place, entry)
+        elif own == criterion:
+            kept[place] = entry
     return kept
 
 

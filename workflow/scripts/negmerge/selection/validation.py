@@ -80,11 +80,12 @@ class Validation:
         sets: Mapping[str, tuple[Objective, EvaluationBatches]],
         reset_batchnorm: Callable[[nn.Module], None] | None = None,
         further: Callable[[Mapping], dict[str, float]] = lambda outputs: {},
+        halves: bool = False,
     ):
         self._network = network.eval()
         self._device = next(network.parameters()).device
         self._base = self.placed(base)
-        self._reset_batchnorm, self._further = reset_batchnorm, further
+        self._reset_batchnorm, self._further, self._halves = reset_batchnorm, further, halves
         self._sets = {role: _Set(role, network, *pair) for role, pair in sets.items()}
         self.sizes = {role: [len(b) for b in items.order] for role, items in self._sets.items()}
 
@@ -101,7 +102,7 @@ class Validation:
 
     def measure(self, name: str, coefficient: float, network: nn.Module | None = None) -> Point:
         """Measure the network as it was moved, or another one."""
-        outputs, counts = {}, {}
+        outputs, counts, half = {}, {}, {}
         for role, items in self._sets.items():
             outputs[role] = items.outputs(network or self._network)
         for role, items in self._sets.items():
@@ -109,7 +110,13 @@ class Validation:
             of_base = network is None and coefficient == 0
             scores = items.scores_of_base if of_base else items.objective.scores(outputs[role])
             counts[role] = total(scores)
-        return Point(name, coefficient, counts, self._further(outputs))
+            if self._halves:
+                half[role] = 100 * total(scores[::2]).share
+        if self._halves:
+            half |= self._further(
+                {role: tuple(part[::2] for part in parts) for role, parts in outputs.items()}
+            )
+        return Point(name, coefficient, counts, self._further(outputs), half)
 
     def counting(self, read: Callable[[str], tuple[State, str | Path]]) -> Count:
         """Return a function that counts right answers of base - coefficient * vector in a batch.

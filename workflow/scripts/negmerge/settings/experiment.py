@@ -92,6 +92,11 @@ class OtherChoice(Settings):
     halvings: Annotated[int, Field(ge=0, le=6)] | None = Field(
         None, description="As above, for this choice; null: as many."
     )
+    halves: bool = Field(
+        False,
+        description="For `gap`, which else chooses on what is scored: choose on every other of the "
+        "images that choose, and score on all that are left.",
+    )
 
 
 class Selection(Settings):
@@ -145,11 +150,21 @@ class Selection(Settings):
         """Whether a criterion compares with Retrain."""
         return "gap" in self.criteria.values()
 
+    @property
+    def halved(self) -> list[str]:
+        """The choices that leave a half of what is scored unseen."""
+        return [name for name, choice in self.other_choices.items() if choice.halves]
+
     @model_validator(mode="after")
     def _names_of_their_own(self):
-        for name in self.other_choices:
+        for name, choice in self.other_choices.items():
             if name in get_args(Criterion):
                 raise ValueError(f"other_choices: {name!r} is a criterion; expected another name")
+            if choice.halves and choice.criterion != "gap":
+                raise ValueError(
+                    f"other_choices.{name}: halves with the criterion {choice.criterion!r}; "
+                    "expected `gap`"
+                )
         return self
 
 
@@ -329,12 +344,21 @@ class Experiment(Settings, ABC):
                 grid = other.coefficients.values if other.coefficients else grid
                 halvings = halvings if other.halvings is None else other.halvings
                 among = f"`{criterion}` among {len(grid)} coefficients from 0 to {grid[-1]:g}"
-                view = {"by": criterion, "among": f"{among} with {halvings} halvings"}
+                among += f" with {halvings} halvings"
+                if other.halves:
+                    among += ", on every other image that chooses and scored on all the others"
+                view = {"by": criterion, "among": among}
             # Without others all choose among all that are tried.
             own = grid if self.selection.other_choices else []
             choice = {"name": name, "by": criterion, "coefficients": own, "halvings": halvings}
+            choice["halves"] = name in self.selection.halved
             choices.append(choice | {"view": view})
         return choices
+
+    @property
+    def halved(self) -> dict[str, dict[str, str]]:
+        """What records say of the choices that leave a half of what is scored, by their names."""
+        return {choice["name"]: choice["view"] for choice in self.choices if choice["halves"]}
 
     @property
     def tried_coefficients(self) -> list[float]:

@@ -149,6 +149,7 @@ def validation(one, wildcards):
         "re_estimates": one.re_estimates,
         "seed": task_seed("evaluation")(wildcards),
         "halves": bool(one.halved),
+        "unlabelled": "test" if "unlabelled" in one.selection.criteria.values() else None,
     }
 
 

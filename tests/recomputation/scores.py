@@ -53,6 +53,7 @@ class Row:
     options: dict[str, str]
     rules: list[str]
     half: dict[str, float]  # percent by metric on every other item
+    agreement: float | None  # of the predictions of neighbours
 
     @property
     def kept(self) -> float:
@@ -80,8 +81,11 @@ def read_rows(path: Path) -> list[Row]:
         percents = {role: 100 * share for role, share in shares.items()}
         percents |= {key: float(text) for key, text in row.items() if key not in used and text}
         half = {key[5:]: percents.pop(key) for key in list(percents) if key.startswith("half_")}
+        agreement = percents.pop("agreement", None)
         labels = row["vector"], float(row["coefficient"])
-        rows.append(Row(*labels, shares, percents, options, row["criteria"].split(), half))
+        rows.append(
+            Row(*labels, shares, percents, options, row["criteria"].split(), half, agreement)
+        )
     return rows
 
 
@@ -119,7 +123,9 @@ def choose(
     measured = [row for row in allowed if row.vector not in gone]
     if gone and not any(row.coefficient for row in measured):
         return {"vector": None, "coefficient": 0.0, "control_baseline": 100 * base.kept}
-    if retrain is not None:
+    if rule == "unlabelled":
+        ranked = sorted(measured, key=lambda r: (-r.agreement, r.coefficient, r.vector))
+    elif retrain is not None:
         ranked = sorted(measured, key=lambda r: (r.gap(retrain, halves), r.coefficient, r.vector))
     else:
         fit = [r for r in measured if r.kept >= keep * base.kept and r.shares["forget"] != 1]

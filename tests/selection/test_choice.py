@@ -243,6 +243,16 @@ def test_a_choice_by_halves_sees_every_other_item_alone():
     assert GAP.choose(seen) == GAP.choose(whole)
 
 
+def test_without_labels_the_largest_agreement_chooses_and_of_equals_the_smaller_coefficient():
+    whole = sweep([100, 84, 20], [100, 96, 90], [80, 80, 60], [0, 12, 90])
+    agreements = zip(whole, (0.5, 0.75, 0.75), strict=True)
+    agreeing = [
+        replace(point, agreement=value, criteria=("unlabelled",)) for point, value in agreements
+    ]
+    choice = Criterion("unlabelled", 0.95, RETRAIN).choose(agreeing)
+    assert (choice.coefficient, choice.forget_accuracy, choice.gap) == (0.5, 84.0, None)
+
+
 def test_retrain_s_measures_are_read_for_the_criteria_that_need_them(tmp_path):
     path = tmp_path / "retrain.csv"
     (retrain,) = sweep([80], [100], [80], [20], "retrain", [1.0])

@@ -33,7 +33,7 @@ def test_scores_hold_what_the_table_shows(finished):
         for method in METHODS:
             scores = records(finished, "scores", trial, method)
             chosen = method in ("gradient-ascent", "negmerge")
-            whole = ["retain", "gap", "coarse"] if chosen else [None]
+            whole = ["retain", "gap", "unlabelled", "coarse"] if chosen else [None]
             assert list(scores) == [*whole, "halves"]
             for name, score in scores.items():
                 # Ten of the twenty images that choose are left out of the scores.

@@ -25,6 +25,7 @@ def load_validation(
     roles: Iterable[str] | None = None,
     seed: int = 0,
     halves: bool = False,
+    unlabelled: str | None = None,
 ) -> Validation:
     """Read the base and the items that choose a coefficient."""
     state = read_state(base)
@@ -42,6 +43,7 @@ def load_validation(
         (lambda moved: task.reset_batchnorm(moved, batch_size, most)) if re_estimates else None,
         lambda outputs: task.selection_metrics(outputs, seed),
         halves,
+        unlabelled,
     )
 
 

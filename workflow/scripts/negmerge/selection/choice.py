@@ -12,7 +12,8 @@ from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Accuracy, average_gap
 from negmerge.files import write_text
 
-GAP, COEFFICIENT = "gap", "coefficient"
+GAP, UNLABELLED, COEFFICIENT = "gap", "unlabelled", "coefficient"
+AGREEMENT = "agreement"
 # What comes before the name of an option in the heading of its column.
 OPTION = "option_"
 # The same for a measure on every other item.
@@ -73,6 +74,7 @@ class Point:
     further: Mapping[str, float] = field(default_factory=dict)  # other measures in percent, by name
     # All these measures in percent on every other item, where a criterion chooses by them.
     half: Mapping[str, float] = field(default_factory=dict)
+    agreement: float | None = None  # `neighbour_agreement`, where a criterion chooses by it
     # The options that are searched, of a trained model or of a merge.
     options: Mapping[str, float | str] = field(default_factory=dict)
     # The criteria that may choose it: all of them for the points of a grid, and for a point beside
@@ -131,14 +133,14 @@ class Criterion:
     """What chooses among points.
 
     `control` and `retain` take the lowest forget accuracy that keeps accuracy on the role of that
-    name; `gap` the smallest `average_gap` to Retrain. Of equals: the smaller coefficient, the first
-    name.
+    name; `gap` the smallest `average_gap` to Retrain; `unlabelled` the largest
+    `neighbour_agreement`. Of equals: the smaller coefficient, the first name.
     """
 
     name: str
     keep: float  # share of the base's accuracy to keep, 0..1
     reference: Mapping[str, float] | None = None  # for `gap`: Retrain's measures in percent by name
-    by: str = ""  # `control`, `retain` or `gap`, where that is not its name
+    by: str = ""  # `control`, `retain`, `gap` or `unlabelled`, where that is not its name
     # The grid of coefficients that it chooses among, and how often it halves their distance; by
     # default as all others do.
     coefficients: Sequence[float] = ()
@@ -149,6 +151,8 @@ class Criterion:
         """Return a key by which the better of two points is the smaller one."""
         if self._is_gap:
             return lambda point: (self._gap(point), point.coefficient, point.vector)
+        if UNLABELLED in (self.by, self.name):
+            return lambda point: (-point.agreement, point.coefficient, point.vector)
 
         def key(point: Point) -> tuple:
             if qualifies(point.forget, point.control, base.control, self.keep):
@@ -266,6 +270,7 @@ def write_points(
             row |= {f"{role}_correct": accuracy.correct, f"{role}_n": accuracy.n}
         row |= point.further
         row |= {f"{HALF}{name}": value for name, value in point.half.items()}
+        row |= {} if point.agreement is None else {AGREEMENT: point.agreement}
         row |= {f"{OPTION}{name}": value for name, value in point.options.items()}
         row["criteria"] = " ".join(point.criteria)
         rows.append(row | ({DIVERGED: " ".join(missing)} if missing else {}))
@@ -296,6 +301,7 @@ def _point(row: Mapping[str, str]) -> Point:
     for name in ("experiment", "task", "criteria", DIVERGED):
         cells.pop(name, None)
     half = {name: float(cells.pop(name)) for name in list(cells) if name.startswith(HALF)}
+    agreement = cells.pop(AGREEMENT, None)
     accuracy = {}
     for role in [key.removesuffix("_n") for key in cells if key.endswith("_n")]:
         correct, n = _number(cells.pop(f"{role}_correct")), int(cells.pop(f"{role}_n"))
@@ -306,6 +312,7 @@ def _point(row: Mapping[str, str]) -> Point:
         vector=cells.pop("vector"),
         coefficient=float(cells.pop(COEFFICIENT)),
         accuracy=accuracy,
+        agreement=None if agreement is None else float(agreement),
         half={name.removeprefix(HALF): value for name, value in half.items()},
         criteria=tuple(row["criteria"].split()),
         options={

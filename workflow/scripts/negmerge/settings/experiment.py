@@ -30,7 +30,7 @@ from negmerge.settings.recipe import (
 )
 from negmerge.settings.runs import Run, check_run
 
-Criterion = Literal["control", "retain", "gap"]
+Criterion = Literal["control", "retain", "gap", "unlabelled"]
 
 
 class Coefficients(Settings):
@@ -106,7 +106,8 @@ class Selection(Settings):
         "control",
         description="control (zero-shot), retain (classifier): lowest forget accuracy that keeps "
         "the accuracy on the control or retain set; gap (classifier): smallest average gap to "
-        "Retrain, which must be known for it.",
+        "Retrain, which must be known for it; unlabelled (classifier): predictions that agree best "
+        "among test images with alike features, without their labels.",
     )
     other_criteria: list[Criterion] = Field(
         [],
@@ -149,6 +150,11 @@ class Selection(Settings):
     def is_compared(self) -> bool:
         """Whether a criterion compares with Retrain."""
         return "gap" in self.criteria.values()
+
+    @property
+    def reads_test_images(self) -> bool:
+        """Whether a criterion chooses by test images, with their labels or without."""
+        return self.is_compared or "unlabelled" in self.criteria.values()
 
     @property
     def halved(self) -> list[str]:
@@ -328,10 +334,10 @@ class Experiment(Settings, ABC):
         return methods.kind(method) in methods.CHOSEN or bool(grid)
 
     def is_pruned(self, method: str) -> bool:
-        """Whether a search takes the place of sweeps, which `gap` needs all the same."""
+        """Whether a search takes the place of sweeps, which `gap` and `unlabelled` need."""
         search = self.use(method).search or self.selection.search
         is_asked = search == "exact-pruned" and methods.kind(method) in methods.CHOSEN
-        return is_asked and not self.selection.is_compared
+        return is_asked and not self.selection.reads_test_images
 
     @property
     def choices(self) -> list[dict[str, Any]]:

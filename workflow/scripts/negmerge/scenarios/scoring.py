@@ -8,10 +8,11 @@ import numpy as np
 from torch import nn
 
 from negmerge.data.splits import evenly_spread
-from negmerge.evaluation.accuracy import all_outputs, total
+from negmerge.evaluation.accuracy import Ensemble, all_outputs, total
 from negmerge.evaluation.membership import images_to_learn_from, percent, svc_unseen
 from negmerge.evaluation.outcomes import (
     CONFIDENCE,
+    ENSEMBLE,
     RIGHT,
     UNSEEN,
     Accuracy,
@@ -46,8 +47,21 @@ def score(
             role.objective.classes(outputs),
         )
     metrics = {name: asdict(total(of_items)) for name, of_items in scores.items()}
+    if isinstance(network, Ensemble):
+        metrics[ENSEMBLE] = _of_members(task, network, loaders, scoring.batch_size)
     further, of_items = task.scores(network, outputs_of, scoring)
     return metrics | further, outcomes_of(choice, scores, classes, of_items)
+
+
+def _of_members(task: Task, network: Ensemble, loaders: int, batch_size: int) -> dict:
+    """Count the models of an ensemble; give the forget accuracy of each half, in percent."""
+    role = task.role("forget", "score")
+    shares = []
+    for half in (network.members[::2], network.members[1::2]):
+        batches = role.batches(batch_size, loaders)
+        outputs = all_outputs(Ensemble(half), role.objective, batches)
+        shares.append(100 * total(role.objective.scores(outputs)).share)
+    return {"models": len(network.members), "forget_by_halves": shares}
 
 
 def score_choices(

@@ -96,7 +96,7 @@ def cells(
 
     Each column begins with how much there is to forget (`records.TO_FORGET`), without a row. Then
     comes, of each row and metric, the mean over the column's experiments and tasks (`mean` in both
-    columns), and each single cell. What there is not, is missing.
+    columns), and each single cell. A cell without a number is missing.
     """
     for labels in ([column["label"] for column in table["columns"]], list(table["rows"].values())):
         for label in labels:

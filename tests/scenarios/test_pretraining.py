@@ -9,22 +9,9 @@ from negmerge.jobs.resuming import SavedState
 from negmerge.scenarios.zero_shot import pretraining
 from negmerge.scenarios.zero_shot.pretraining import Source, multi_positive_loss, pretrain
 from negmerge.settings.recipe import Recipe
+from tiny_study import MODEL
 
 CPU = torch.device("cpu")
-ROW = {
-    "architecture": {
-        "embed_dim": 16,
-        "vision_cfg": {
-            "image_size": 16, "patch_size": 8, "width": 16, "layers": 1, "head_width": 8,
-        },
-        "text_cfg": {
-            "context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1,
-        },
-    },
-    "size": 16,
-    "mean": [0.5] * 3,
-    "std": [0.5] * 3,
-}  # fmt: skip
 
 
 def features(count, seed):
@@ -61,7 +48,7 @@ def train(prepared):
     def train(seed=0, weights=0, loaders=0, epochs=1, saved=None):
         torch.manual_seed(weights)
         recipe = Recipe(epochs=epochs, batch_size=8, learning_rate=0.01, warmup_steps=1)
-        return pretrain(ROW, sources, recipe, seed, CPU, saved, loaders)
+        return pretrain(MODEL, sources, recipe, seed, CPU, saved, loaders)
 
     return train
 

@@ -1,11 +1,7 @@
-import signal
-
 import pytest
 import torch
 from torch.nn import functional
 
-from negmerge.errors import UserError
-from negmerge.jobs.resuming import SavedState
 from negmerge.scenarios.zero_shot import pretraining
 from negmerge.scenarios.zero_shot.pretraining import Source, multi_positive_loss, pretrain
 from negmerge.settings.recipe import Recipe
@@ -45,10 +41,10 @@ def train(prepared):
         Source(prepared, "again", "test", 2, list("wxyz"), ["{}"]),
     ]
 
-    def train(seed=0, weights=0, loaders=0, epochs=1, saved=None):
+    def train(seed=0, weights=0, loaders=0):
         torch.manual_seed(weights)
-        recipe = Recipe(epochs=epochs, batch_size=8, learning_rate=0.01, warmup_steps=1)
-        return pretrain(MODEL, sources, recipe, seed, CPU, saved, loaders)
+        recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.01, warmup_steps=1)
+        return pretrain(MODEL, sources, recipe, seed, CPU, None, loaders)
 
     return train
 
@@ -65,23 +61,6 @@ def test_a_base_depends_on_its_seeds_only(train):
     assert difference(base, train(loaders=1)) == 0
     assert difference(base, train(seed=1)) > 0
     assert difference(base, train(weights=1)) > 0
-
-
-def test_a_base_that_was_stopped_goes_on_to_the_same_weights(train, tmp_path, monkeypatch):
-    def stopping(*features):
-        if len(calls) == 4:
-            signal.raise_signal(signal.SIGTERM)
-        calls.append(features)
-        return multi_positive_loss(*features)
-
-    calls, lines = [], []
-    saved = SavedState(tmp_path / "state", {}, report=lines.append)
-    with monkeypatch.context() as during:
-        during.setattr(pretraining, "multi_positive_loss", stopping)
-        with pytest.raises(UserError, match="after step 5 of 7"):
-            train(saved=saved)
-    assert difference(train(saved=saved), train()) == 0
-    assert lines == [f"continuing after step 5 of 7, saved in {saved.path}"]
 
 
 def test_every_source_has_classes_of_its_own(train, capsys, monkeypatch):

@@ -203,5 +203,5 @@ def test_a_study_names_how_it_computes_by_a_preset_or_by_keys(config, change_yam
 
     exact, fast = compute("exact"), compute("fast")
     assert (exact["precision"], fast["precision"]) == ("fp32", "bf16")
-    assert compute({"preset": "fast", "compile": True}) == fast | {"compile": True}
+    assert compute({"preset": "fast", "drafts": False}) == fast | {"drafts": False}
     assert compute({"fused": True}) == exact | {"fused": True}

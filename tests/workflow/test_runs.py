@@ -7,6 +7,7 @@ import pytest
 
 from negmerge.checkpoints.states import read_state
 from negmerge.selection.choice import read_points
+from recomputation import recompute
 
 
 def test_every_output_of_the_study_is_there(finished):
@@ -122,3 +123,4 @@ tables:
     earlier = [100 * one["earlier-digits"]["correct"] / 397 for one in (after, score)]
     gain = max(0.0, earlier[1] - earlier[0])
     assert float(values["no-conflict", "rebound"]) == pytest.approx(gain, abs=1e-6)
+    assert not recompute(results).problems()

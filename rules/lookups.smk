@@ -148,6 +148,8 @@ def validation(one, wildcards):
         "most": one.selection.images,
         "re_estimates": one.re_estimates,
         "seed": task_seed("evaluation")(wildcards),
+        "halves": bool(one.halved),
+        "unlabelled": "test" if "unlabelled" in one.selection.criteria.values() else None,
     }
 
 

@@ -89,7 +89,8 @@ def point(name, coefficient, measures, criteria=BOTH, **options):
     *right, mia = measures
     counts = zip(("forget", "retain", "test"), right, strict=True)
     accuracy = {role: Accuracy(count, 100) for role, count in counts}
-    return Point(name, coefficient, accuracy, {"mia": float(mia)}, options, criteria)
+    further = {"mia": float(mia)}
+    return Point(name, coefficient, accuracy, further, options=options, criteria=criteria)
 
 
 @st.composite
@@ -132,14 +133,47 @@ RETRAIN = {"forget": 80.0, "retain": 100.0, "test": 80.0, "mia": 20.0}
 GAP = Criterion("gap", 0.95, RETRAIN)
 
 
+def sweep(forget, retain, test, mia):
+    return points("m", GRID, mia=mia, forget=forget, retain=retain, test=test)
+
+
+def test_a_choice_by_halves_sees_every_other_item_alone():
+    whole = sweep([100, 84, 20], [100, 96, 90], [80, 80, 60], [0, 12, 90])
+    names = ("forget", "retain", "test", "mia")
+    halves = [(100, 100, 80, 0), (60, 60, 60, 60), (82, 98, 80, 20)]
+    seen = [
+        replace(point, half=dict(zip(names, map(float, half), strict=True)))
+        for point, half in zip(whole, halves, strict=True)
+    ]
+    choice = Criterion("gap", 0.95, RETRAIN, halves=True).choose(seen)
+    assert (choice.coefficient, choice.gap) == (1.0, 1.0)
+    assert (choice.forget_accuracy, choice.control_accuracy) == (82.0, 98.0)
+    assert choice.control_baseline == 100.0
+    assert GAP.choose(seen) == GAP.choose(whole)
+
+
+def test_without_labels_the_largest_agreement_chooses_and_of_equals_the_smaller_coefficient():
+    whole = sweep([100, 84, 20], [100, 96, 90], [80, 80, 60], [0, 12, 90])
+    agreements = zip(whole, (0.5, 0.75, 0.75), strict=True)
+    agreeing = [
+        replace(point, agreement=value, criteria=("unlabelled",)) for point, value in agreements
+    ]
+    choice = Criterion("unlabelled", 0.95, RETRAIN).choose(agreeing)
+    assert (choice.coefficient, choice.forget_accuracy, choice.gap) == (0.5, 84.0, None)
+
+
 def test_retrain_s_measures_are_read_for_the_criteria_that_need_them(tmp_path):
     path = tmp_path / "retrain.csv"
-    write_points(path, PLACE, [point("retrain", 1.0, (80, 100, 80, 20))])
-    plain = {"coefficients": [], "halvings": 0}
+    retrain = replace(point("retrain", 1.0, (80, 100, 80, 20)), half={"forget": 70.0, "mia": 25.0})
+    write_points(path, PLACE, [retrain])
+    plain = {"coefficients": [], "halvings": 0, "halves": False}
     choices = [{"name": name, "by": name, **plain} for name in ("gap", "retain")]
     gap, retain = load_criteria(choices, 0.9, [path])
     assert (gap.reference, gap.keep, retain.name) == (RETRAIN, 0.9, "retain")
+    (halves,) = load_criteria([{"name": "h", "by": "gap", **plain, "halves": True}], 0.9, [path])
+    assert halves.reference == {"forget": 70.0, "mia": 25.0}
     other = {"name": "coarse", "by": "control", "coefficients": GRID, "halvings": 0}
+    other |= {"halves": False}
     (coarse,) = load_criteria([other], 0.95, [])
     assert coarse == Criterion("coarse", 0.95, None, "control", GRID, 0)
 

@@ -41,8 +41,8 @@ with job(snakemake):
         model = task.network(base, inputs.base)
         freeze(model, params.freeze)
         options = params.options | searched
-        unlearn(model, method, options, task, classes, recipe, params.seed, loaders, vectors)
-        return model
+        how = recipe, params.seed, loaders, vectors
+        return unlearn(model, method, options, task, classes, *how)
 
     criteria = load_criteria(params.criteria, params.keep, inputs.get("reference", []))
     tuned = tune(

@@ -30,7 +30,7 @@ from negmerge.settings.recipe import (
 )
 from negmerge.settings.runs import Run, check_run
 
-Criterion = Literal["control", "retain", "gap"]
+Criterion = Literal["control", "retain", "gap", "unlabelled"]
 
 
 class Coefficients(Settings):
@@ -92,6 +92,11 @@ class OtherChoice(Settings):
     halvings: Annotated[int, Field(ge=0, le=6)] | None = Field(
         None, description="As above, for this choice; null: as many."
     )
+    halves: bool = Field(
+        False,
+        description="For `gap`, which else chooses on what is scored: choose on every other of the "
+        "images that choose, and score on all that are left.",
+    )
 
 
 class Selection(Settings):
@@ -101,7 +106,8 @@ class Selection(Settings):
         "control",
         description="control (zero-shot), retain (classifier): lowest forget accuracy that keeps "
         "the accuracy on the control or retain set; gap (classifier): smallest average gap to "
-        "Retrain, which must be known for it.",
+        "Retrain, which must be known for it; unlabelled (classifier): predictions that agree best "
+        "among test images with alike features, without their labels.",
     )
     other_criteria: list[Criterion] = Field(
         [],
@@ -145,11 +151,26 @@ class Selection(Settings):
         """Whether a criterion compares with Retrain."""
         return "gap" in self.criteria.values()
 
+    @property
+    def reads_test_images(self) -> bool:
+        """Whether a criterion chooses by test images, with their labels or without."""
+        return self.is_compared or "unlabelled" in self.criteria.values()
+
+    @property
+    def halved(self) -> list[str]:
+        """The choices that leave a half of what is scored unseen."""
+        return [name for name, choice in self.other_choices.items() if choice.halves]
+
     @model_validator(mode="after")
     def _names_of_their_own(self):
-        for name in self.other_choices:
+        for name, choice in self.other_choices.items():
             if name in get_args(Criterion):
                 raise ValueError(f"other_choices: {name!r} is a criterion; expected another name")
+            if choice.halves and choice.criterion != "gap":
+                raise ValueError(
+                    f"other_choices.{name}: halves with the criterion {choice.criterion!r}; "
+                    "expected `gap`"
+                )
         return self
 
 
@@ -326,10 +347,10 @@ class Experiment(Settings, ABC):
         return methods.kind(method) in methods.CHOSEN or bool(grid)
 
     def is_pruned(self, method: str) -> bool:
-        """Whether a search takes the place of sweeps, which `gap` needs all the same."""
+        """Whether a search takes the place of sweeps, which `gap` and `unlabelled` need."""
         search = self.use(method).search or self.selection.search
         is_asked = search == "exact-pruned" and methods.kind(method) in methods.CHOSEN
-        return is_asked and not self.selection.is_compared
+        return is_asked and not self.selection.reads_test_images
 
     @property
     def choices(self) -> list[dict[str, Any]]:
@@ -342,12 +363,21 @@ class Experiment(Settings, ABC):
                 grid = other.coefficients.values if other.coefficients else grid
                 halvings = halvings if other.halvings is None else other.halvings
                 among = f"`{criterion}` among {len(grid)} coefficients from 0 to {grid[-1]:g}"
-                view = {"by": criterion, "among": f"{among} with {halvings} halvings"}
+                among += f" with {halvings} halvings"
+                if other.halves:
+                    among += ", on every other image that chooses and scored on all the others"
+                view = {"by": criterion, "among": among}
             # Without others all choose among all that are tried.
             own = grid if self.selection.other_choices else []
             choice = {"name": name, "by": criterion, "coefficients": own, "halvings": halvings}
+            choice["halves"] = name in self.selection.halved
             choices.append(choice | {"view": view})
         return choices
+
+    @property
+    def halved(self) -> dict[str, dict[str, str]]:
+        """What records say of the choices that leave a half of what is scored, by their names."""
+        return {choice["name"]: choice["view"] for choice in self.choices if choice["halves"]}
 
     @property
     def tried_coefficients(self) -> list[float]:

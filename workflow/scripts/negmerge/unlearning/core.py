@@ -61,8 +61,9 @@ class Method(Described):
     """An unlearning method."""
 
     # Changes a model, which is on the objective's device, in place, by its data and the checked
-    # options. What it draws at random, as for dropout, is drawn from the seed of the data.
-    run: Callable[[nn.Module, Data, Any], None]
+    # options; or returns another in its place. What it draws at random, as for dropout, is drawn
+    # from the seed of the data.
+    run: Callable[[nn.Module, Data, Any], nn.Module | None]
 
 
 # By name: one file in `methods/` each, imported when it is asked for.

@@ -62,7 +62,8 @@ def with_lowest(records: list[Mapping], base: str, kept: str, rows: Collection[s
         is_row = record["method"] in rows and record["method"] != base and "forget" in record
         return is_row and before is not None and share(record, kept) >= record["keep"] * before
 
-    of_base = {place_of(one)[:2]: share(one, kept) for one in records if one["method"] == base}
+    bases = (record for record in records if record["method"] == base)
+    of_base = {place_of(record)[:2]: share(record, kept) for record in bases}
     lowest: dict[tuple, float] = {}
     for record in filter(is_able, records):
         forget = share(record, "forget")

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from model_folders import save_pool
+from model_folders import contents, save_pool
 
 import negmerge
 from negmerge.cli import main
@@ -15,10 +15,6 @@ SETTINGS = {"coefficient": 0.9, "max_shard_size": "0.05KB", "command": "negmerge
 
 def unlearn(folders, out, **options):
     return negmerge.unlearn(folders[0], folders[1:], out, **SETTINGS | options)
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture

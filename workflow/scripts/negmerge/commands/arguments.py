@@ -5,7 +5,7 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -154,3 +154,14 @@ def print_report(options: argparse.Namespace, report: dict, lines: Iterable[str]
     """Print a report as JSON if that was asked for, else as lines for people."""
     for line in [json.dumps(report, indent=2)] if options.json else lines:
         print(line)
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> Iterator[str]:
+    """Yield rows of cells as lines with aligned columns, the first `left` of them to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = enumerate(zip(row, widths, strict=True))
+        yield "  ".join(
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in cells
+        ).rstrip()

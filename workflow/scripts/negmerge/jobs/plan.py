@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +15,6 @@ from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.datasets import ORIGINAL, Download, choose, prepared_from
 from negmerge.settings.load import load_yaml
 from negmerge.settings.study import Study, load_study
-from negmerge.standalone.text_table import aligned
 
 # In the folder of the workflow.
 CONFIG = "config"
@@ -169,32 +168,3 @@ def _set(name: str, known: Catalogue, data: Path, sources: Mapping | None) -> di
         "licence": row.licence,
         "differs": mirror.differs if mirror else None,
     }
-
-
-def describe(report: Mapping) -> Iterator[str]:
-    """Print what a study needs: a row for each set and model, then what a person has to know."""
-    yield f"{report['study']}: what it needs from elsewhere"
-    yield ""
-    yes_no = {True: "yes", False: "no"}
-    rows = [["set", "source", "by hand", "GB", "files there", "prepared", "licence"]]
-    for row in report["sets"]:
-        present = f"{row['present']} of {row['files']}" if row["files"] else ""
-        known = f"{row['bytes'] / 1e9:.3g}" if row["bytes"] else ""
-        more = "?" if row["unknown"] and not known else "+ ?" if row["unknown"] else ""
-        cells = [row["name"], row["source"], yes_no[row["by_hand"]], f"{known} {more}".strip()]
-        rows.append([*cells, present, yes_no[row["prepared"]], row["licence"]])
-    for row in report["weights"]:
-        size = f"{row['bytes'] / 1e9:.3g}" if row["bytes"] else "?"
-        present = f"{int(row['present'])} of 1"
-        rows.append([row["model"], row["repository"] or "its package", "no", size, present, "", ""])
-    yield from aligned(rows, left=len(rows[0]))
-    yield ""
-    total = sum(row["bytes"] or 0 for row in (*report["sets"], *report["weights"]))
-    unknown = [f"{row['name']}/{file}" for row in report["sets"] for file in row["unknown"]]
-    rest = f", and of unknown size: {', '.join(unknown)}" if unknown else ""
-    yield f"In all {total / 1e9:.3g} GB{rest}"
-    for row in report["sets"]:
-        if row["missing_by_hand"]:
-            yield f"by hand: {row['name']}: {', '.join(row['missing_by_hand'])}"
-        if row["differs"]:
-            yield f"mirror: {row['name']}: {row['differs']}"

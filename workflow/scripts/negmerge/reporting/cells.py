@@ -169,7 +169,7 @@ def _column(
 
 def _keeps_more(scenario: Scenario, record: Mapping, base: Mapping) -> bool:
     """Whether a model has more of what is to be kept than the base, beyond the standard error."""
-    kept = next((one for one in scenario.metrics if one.name == scenario.roles[1]), None)
+    kept = next((m for m in scenario.metrics if m.name == scenario.roles[1]), None)
     if kept is None or kept.better != "higher" or is_nothing_left(record):
         return False
     own, before = kept.measure(record), kept.measure(base)

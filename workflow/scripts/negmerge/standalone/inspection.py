@@ -1,9 +1,8 @@
-"""What the vectors of a pool have in common, and which is unlike the others: in tables, drawn."""
+"""What the vectors of a pool have in common, and which is unlike the others; also as a figure."""
 
 import math
 import re
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,7 +14,6 @@ from negmerge.merging.blocks import NUMBERS, Block, Workers
 from negmerge.merging.signs import signs_agree
 from negmerge.reporting import style
 from negmerge.standalone.pools import open_pool
-from negmerge.standalone.text_table import aligned
 
 # The first that is found in a name, in lower case, is the tensor's kind. The names are those of
 # transformers, open_clip, timm, torchvision and diffusers.
@@ -189,56 +187,12 @@ def _known(number: float) -> float | None:
     return None if math.isnan(number) else number
 
 
-# Beside the first column a table takes so many characters at most; a name keeps some in any case.
-REST, NARROWEST = 54, 20
 # More labels of layers than this would lie over one another.
 LAYERS = 40
 
 
-def describe(report: Mapping) -> Iterator[str]:
-    """Yield a report of `inspect_files` as tables that fit the terminal, at 80 columns or more."""
-    room = max(shutil.get_terminal_size().columns - REST, NARROWEST)
-    chance, count = report["chance"], len(report["members"])
-    for part in ("layer", "kind"):
-        rows = [[part, "numbers", "agree", "x chance", "zeros", "cosine"]]
-        for name, row in report[f"{part}s"].items():
-            times = row["agree"] and row["agree"] / chance
-            shares = (_show(row["agree"], ".2%"), _show(times, ".3g"), _show(row["zeros"], ".1%"))
-            cells = (f"{row['numbers']:,}", *shares, _show(row["cosine"], ".4f"))
-            rows.append([_ending(name, room), *cells])
-        yield from aligned(rows)
-        yield ""
-    rows, last = [["member", "norm", "cosine", "lowest", ""]], []
-    for number, member in enumerate(report["members"], start=1):
-        cosine, lowest = (_show(member[key], ".4f") for key in ("cosine", "lowest"))
-        cells = [f"{number:>2}  {_ending(member['name'], room)}", f"{member['norm']:.4g}", cosine]
-        rows.append([*cells, lowest, "unlike" if member["outlier"] else ""])
-        if member["outlier"]:
-            what = "does not seem to be of this pool: its mean cosine to the others"
-            last.append(f"member {number} {what} is {cosine}")
-    yield from aligned(rows)
-    yield ""
-    row = report["all"]
-    vectors = f"{count} vectors" if count > 1 else "1 vector"
-    yield f"{vectors} of {row['numbers']:,} numbers, of which {_show(row['zeros'], '.2%')} are zero"
-    if report["untouched"]:
-        yield f"{report['untouched']:,} more numbers are in tensors that no model changes"
-    if row["agree"] is not None and count > 1:
-        yield (
-            f"all agree in sign on {row['agree']:.2%}, {row['agree'] / chance:.3g} times the chance"
-            f" of {100 * chance:.3g}%"
-        )
-    known = [c for place, r in enumerate(report["cosines"]) for c in r[:place] if c is not None]
-    if known:
-        yield f"cosines of pairs {min(known):.4f} to {max(known):.4f}, mean {row['cosine']:.4f}"
-    yield from last
-
-
-def _show(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
-def _ending(name: str, room: int) -> str:
+def ending(name: str, room: int) -> str:
+    """Cut off the beginning of a name that is longer than the room for it."""
     return name if len(name) <= room else f"…{name[len(name) - room + 1 :]}"
 
 
@@ -279,7 +233,7 @@ def _draw_agreement(axes, report: Mapping) -> None:
         ylim=(0, None),
     )
     if len(layers) <= LAYERS:
-        labels = [_ending(name, 28) for name in layers]
+        labels = [ending(name, 28) for name in layers]
         axes.set_xticks(range(len(layers)), labels, rotation=90, fontsize=7)
     axes.legend(ncols=2, fontsize=8)
 

@@ -79,7 +79,7 @@ def _parted(records: Iterable[Mapping], outcomes: Iterable) -> Iterator[Mapping]
     """Add what is known of the facts to forget that the base knows, and of the others."""
     import numpy as np
 
-    arrays = {(one.place, one.criterion): one.arrays for one in outcomes}
+    arrays = {(of_row.place, of_row.criterion): of_row.arrays for of_row in outcomes}
     base = {
         place[:2]: own["forget_probability"]
         for (place, _), own in arrays.items()

@@ -93,9 +93,15 @@ BASES = tuple(name for name, method in SPECIAL.items() if method.kind == "base")
 class Drawn(Settings):
     """A random part of the pool, or several; a draw is the same for all methods that name it."""
 
-    random: PositiveInt = Field(description="How many points; larger parts hold smaller ones.")
-    draws: PositiveInt = Field(1, description="How many parts: uses `NAME-1`, `NAME-2` and so on.")
-    draw: PositiveInt = Field(1, description="The number of the part, where there is one alone.")
+    random: PositiveInt = Field(
+        description="How many points a part has; a larger part holds the smaller ones."
+    )
+    draws: PositiveInt = Field(
+        1,
+        description="How many parts to draw; the method is then used as `NAME-1`, `NAME-2` and so "
+        "on.",
+    )
+    draw: PositiveInt = Field(1, description="Which part it is, if there is only one.")
 
     def of(self, points: Sequence[str]) -> list[str]:
         """Return the points of the part, sorted by name."""
@@ -128,7 +134,7 @@ class Use(Settings):
         "experiment that makes or chooses the vector, or `pool`, all vectors of `points`.",
     )
     search: Literal["full", "exact-pruned"] | None = advanced(
-        None, description="Instead of the experiment's `selection.search`."
+        None, description="A search in place of the experiment's `selection.search`."
     )
 
     @model_validator(mode="after")

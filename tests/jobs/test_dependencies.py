@@ -130,6 +130,7 @@ ORDER = (
         "errors",
         "curves",
         "files",
+        "log_lines",
         "seeds",
         "plugins",
         "checkpoints.__init__",

@@ -159,6 +159,9 @@ def _expected(
 
 def _shares(metric: str, records: Sequence[Record], retrains: Sequence[Record]) -> dict:
     """Average shares of images, with the binomial standard error of their mean."""
+    feature = metric.removeprefix("mia_")
+    if metric.startswith("mia_") and any(feature not in r["membership"] for r in records):
+        return {"value": None, "std": None}
     shares, sizes = zip(*(share(record, metric) for record in records), strict=True)
     variances = [p * (1 - p) / n for p, n in zip(shares, sizes, strict=True)]
     expected = {

@@ -12,7 +12,7 @@ from model_folders import save, save_pool
 import negmerge
 from negmerge.checkpoints import writer
 from negmerge.errors import UserError
-from negmerge.standalone.working import working
+from negmerge.standalone.folder import working
 
 SETTINGS = {"coefficient": 0.9, "max_shard_size": "0.1KB"}
 # Ends itself when it is about to write the second block.

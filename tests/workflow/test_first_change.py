@@ -108,7 +108,7 @@ BY_CHOICE = jobs("""
 """)
 BASE = jobs("""
     evaluate: mini-clip, digits, pretrained; mini-clip, letters, pretrained
-    evaluate: mini-clip, digits, gradfix
+    evaluate: mini-clip, digits, gradfix; mini-clip, digits, simplex
     durability: mini-clip, digits, pretrained
 """)
 

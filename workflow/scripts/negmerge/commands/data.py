@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from negmerge.jobs.arrival import describe, fetch, overview
+    from negmerge.jobs.plan import describe, fetch, overview
 
     report = overview(options.study)
     if options.fetch:

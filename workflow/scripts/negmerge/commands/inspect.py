@@ -27,8 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compare the vectors."""
-    from negmerge.standalone.inspection import inspect_files
-    from negmerge.standalone.inspection_report import describe, draw, require_plot
+    from negmerge.standalone.inspection import describe, draw, inspect_files, require_plot
 
     if options.plot:
         require_plot(options.plot)

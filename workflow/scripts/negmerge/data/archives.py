@@ -1,5 +1,7 @@
 """Archives from the internet, or folders of unpacked ones, read member by member."""
 
+import csv
+import io
 import re
 import tarfile
 import zipfile
@@ -150,6 +152,23 @@ def table(
         if len(cells) != columns:
             raise UserError(f"{where}: line {number} has {len(cells)} columns, expected {columns}")
     return rows
+
+
+def csv_rows(path: str, needed: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the rows of a table with a header, each with its place; their cells are stripped."""
+    with errors_in_one_line(path):
+        text = io.StringIO(read_file(path).decode("utf-8-sig"), newline="")
+        reader = csv.DictReader(text, restval="", skipinitialspace=True)
+        names = reader.fieldnames or []
+        for column in needed:
+            if column not in names:
+                raise UserError(f"{path}: line 1: no column {column!r}; found {names}")
+        for row in reader:
+            where = f"{path}: line {reader.line_num}"
+            if more := row.pop(None, None):
+                count = len(names) + len(more)
+                raise UserError(f"{where}: {count} cells, expected {len(names)}")
+            yield where, {name: cell.strip() for name, cell in row.items()}
 
 
 def label_numbers(names: Iterable[str], row: Mapping, where: str) -> dict[str, int]:

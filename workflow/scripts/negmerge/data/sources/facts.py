@@ -1,6 +1,5 @@
 """Facts in tables (CSV): what a pre-trained model may know of countries and of other things."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from negmerge.data.archives import read_file
+from negmerge.data.archives import csv_rows, read_file
 from negmerge.data.questions import Question
 from negmerge.data.sources import Files, Seed, Source
 from negmerge.data.sources.text import QuestionOptions
@@ -148,21 +147,11 @@ def _about(subject: str, wording: str) -> str:
 def _rows(
     path: str, needed: Sequence[str], optional: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Read a table with a header, each row with its file and line."""
-    table = csv.DictReader(read_file(path).decode("utf-8-sig").splitlines())
-    for column in (*needed, *optional):
-        if column not in (table.fieldnames or ()):
-            raise UserError(f"{path}: line 1: no column {column!r}; found {table.fieldnames}")
-    for one in table:
-        where = f"{path}: line {table.line_num}"
-        cells = [cell for cell in (*one.values(), *one.pop(None, ())) if isinstance(cell, str)]
-        if len(cells) != len(table.fieldnames):
-            raise UserError(f"{where}: {len(cells)} cells, expected {len(table.fieldnames)}")
-        stripped = {column: cell.strip() for column, cell in one.items()}
+    for where, row in csv_rows(path, (*needed, *optional)):
         for column in needed:
-            if not stripped[column]:
+            if not row[column]:
                 raise UserError(f"{where}: column {column!r} is empty, expected a text")
-        yield where, stripped
+        yield where, row
 
 
 SOURCES = {

@@ -298,8 +298,8 @@ class Classifier(Experiment):
 
     @property
     def selection_roles(self) -> tuple[str, ...]:
-        """The roles by which candidates are chosen; test images only for the criterion `gap`."""
-        return self.SCENARIO.roles if self.selection.is_compared else self.SCENARIO.roles[:2]
+        """The roles by which candidates are chosen; test images only where a criterion asks."""
+        return self.SCENARIO.roles if self.selection.reads_test_images else self.SCENARIO.roles[:2]
 
     @property
     def re_estimates(self) -> bool:

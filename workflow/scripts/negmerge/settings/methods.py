@@ -39,7 +39,9 @@ class Greedy(Settings):
 
     strict: bool = advanced(True, description="Only a lower forget accuracy keeps a vector.")
     search_each_step: bool = advanced(
-        True, description="Search the coefficient anew in each trial; else the first vector's."
+        True,
+        description="Search the coefficient anew in each trial; false: take that of the first "
+        "vector.",
     )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 import pandas as pd
 from marks import FIGURES, MEASUREMENTS, ROOT, write_between
 
-FIRST_CHANGE = ROOT / "docs" / "first-change.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 RESULTS = ROOT / "docs" / "results.md"
-# What docs/first-change.md changes in the demo's study.
+# What docs/tutorial.md changes in the demo's study.
 CHANGE = (
     "l1-sparse: {epochs: 1, learning_rate: 0.02,",
     "l1-sparse: {epochs: 1, learning_rate: 0.1,",
@@ -33,7 +33,7 @@ def texts(study: str, runs: list[dict]) -> list[tuple]:
         return [(MEASUREMENTS, "measured", markdown(runs))]
     return [
         (ROOT / "README.md", "takes", takes(runs)),
-        (FIRST_CHANGE, "change", change(runs)),
+        (TUTORIAL, "change", change(runs)),
     ]
 
 
@@ -47,7 +47,7 @@ def takes(runs: list[dict]) -> str:
 
 
 def change(runs: list[dict]) -> str:
-    """Tell which jobs the change of docs/first-change.md asks for."""
+    """Tell which jobs the change of docs/tutorial.md asks for."""
     counts = runs[0]["change"]
     named = ", ".join(f"{count} `{rule}`" for rule, count in sorted(counts.items()))
     before, after = (length(name) for name in ("gap-before", "gap-after"))

@@ -156,10 +156,8 @@ def _ends(best: Row, rows: Sequence[Row]) -> tuple[bool, bool]:
     """Whether a coefficient of at least two, or an option of at least three, is an extreme one."""
     if best.coefficient == 0:
         return False, False
-    if not best.options:
-        tried = {row.coefficient for row in rows if row.vector == best.vector} - {0.0}
-        return tuple(len(tried) > 1 and best.coefficient == end(tried) for end in (min, max))
-    lower = upper = False
+    tried = {row.coefficient for row in rows if row.vector == best.vector} - {0.0}
+    lower, upper = (len(tried) > 1 and best.coefficient == end(tried) for end in (min, max))
     for name, text in best.options.items():
         try:
             tried = {float(row.options[name]) for row in rows if row.coefficient}

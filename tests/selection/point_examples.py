@@ -18,11 +18,3 @@ def points(vector, grid, criteria=CRITERIA, mia=None, **right):
         )
         for place, coefficient in enumerate(grid)
     ]
-
-
-def trained(name, forget, retain, criteria=CRITERIA, **options):
-    """A trained model; without accuracies it diverged."""
-    accuracy = {} if forget is None else {
-        "forget": Accuracy(forget, 100), "retain": Accuracy(retain, 100)
-    }  # fmt: skip
-    return Point(name, 1.0, accuracy, options=options, criteria=criteria)

@@ -247,28 +247,6 @@ def test_refining_never_makes_the_choice_worse(values, halvings, limit):
     assert 0 <= fine.coefficient <= limit
 
 
-def test_a_criterion_is_not_led_by_the_refinements_of_another():
-    def measure(coefficient):
-        forget = {0.0: 90, 0.5: 40, 1.0: 50, 0.75: 20, 2.0: 95}.get(coefficient, 60)
-        (point,) = points("m", [coefficient], (), forget=[forget], retain=[100])
-        return point
-
-    gap = Criterion("gap", 0.95, {"forget": 52.0, "retain": 100.0})
-    retain = Criterion("retain", 0.95)
-    arguments = (measure(0.0), 0.0, CoefficientGrid([0.0, 0.5, 1.0]), measure)
-    both = explore(*arguments, [gap, retain], 1)
-    assert {point.coefficient: point.criteria for point in both} == {
-        0.0: ("gap", "retain"),
-        0.5: ("gap", "retain"),
-        1.0: ("gap", "retain"),
-        0.75: ("gap", "retain"),
-        2.0: ("gap",),
-        0.25: ("retain",),
-    }
-    for criterion in (gap, retain):
-        assert criterion.choose(both) == criterion.choose(explore(*arguments, [criterion], 1))
-
-
 GRIDS = st.sampled_from(
     [[0.0, 0.25, 0.5], [0.0, 0.5, 1.0], LOGARITHMIC, [0.0, 0.25, 0.5, 0.75, 1.0]]
 )

@@ -1,5 +1,6 @@
 """Methods that move along task vectors, on models whose loss is a sum of weighted numbers."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -141,12 +142,58 @@ def test_members_lie_on_the_simplex_and_their_probabilities_are_averaged():
     assert member_states(model.state_dict()) == []
 
 
+def test_no_conflict_leaves_out_what_would_bring_back_what_was_forgotten_before():
+    items = data(None, None, (0.5, -0.25, 2.0), (1.0, 1.0, 0.0))
+    assert unlearn("no-conflict", Weights(1, 1, 1), items, coefficient=2.0).numbers == [0, 1, -3]
+
+
+def test_msa_subtracts_one_vector_and_adds_the_other():
+    start, tuned = torch.tensor([1.0, 2.0]), torch.tensor([[1.5, 1.0], [2.0, 2.0]])
+    items = data(None, None, *(tuned - start).tolist())
+    options = {"coefficient": 2.0, "retain_coefficient": 1.0}
+    assert unlearn("msa", Weights(3, 0), items, **options).numbers == [3.0, 2.0]
+    options = {"coefficient": 0.0, "retain_coefficient": 0.0}
+    assert unlearn("msa", Weights(0.1, 0.2), items, **options).numbers == [0.1, 0.2]
+    # The sum is in float32, where half precision would lose it.
+    small = data(None, None, (0.0, 0.0), (2.0**-9, 2.0**-9))
+    model = unlearn("msa", Weights(1.0, 0.0).bfloat16(), small, retain_coefficient=3.0)
+    assert model.numbers == [round(1 + 2.0**-7, 6), round(3 * 2.0**-9, 6)]
+
+
+def test_msa_undoes_one_step_exactly():
+    """After a full-batch step of equal size on each set, a = b = n_f / n gives Retrain."""
+    generator = torch.Generator().manual_seed(0)
+    inputs, truth = torch.randn(12, 5, generator=generator), torch.randn(12, 2, generator=generator)
+    net = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 2)).double()
+
+    def tuned(items):
+        model = copy.deepcopy(net)
+        loss = nn.functional.mse_loss(model(inputs[items].double()), truth[items].double())
+        loss.backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= 0.1 * parameter.grad
+        return model
+
+    forget, retain, everything = slice(0, 3), slice(3, 12), slice(0, 12)
+    vectors = [
+        {name: part - net.state_dict()[name] for name, part in tuned(items).state_dict().items()}
+        for items in (forget, retain)
+    ]
+    items = dataclasses.replace(data(None, None), vectors=tuple(vectors))
+    share = {"coefficient": 0.25, "retain_coefficient": 0.25}
+    model = unlearn("msa", tuned(everything), items, **share)
+    for name, parameter in tuned(retain).named_parameters():
+        torch.testing.assert_close(model.state_dict()[name], parameter.data, rtol=0, atol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("name", "along", "expected"),
     [
         ("atlas", None, "along is None, expected a merge, task-arithmetic or pool"),
         ("gradfix", "pool", "along is pool, expected a merge or task-arithmetic"),
         ("finetune", "negmerge", "along is negmerge, expected none"),
+        ("msa", "negmerge", "it is for language, not for classifier"),
     ],
 )
 def test_a_study_says_what_a_method_moves_along(name, along, expected):

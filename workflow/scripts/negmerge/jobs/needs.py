@@ -84,7 +84,8 @@ def train(case: Case) -> Work:
 def finetune(case: Case) -> Work:
     """Train the base on what it should forget; write the model and its task vector."""
     recipe = case.experiment.recipe(case.wildcards["task"], case.wildcards["point"])
-    images = recipe.epochs * case.counts["forget"]["train"]
+    role = case.experiment.tuned_on(case.wildcards["point"])
+    images = recipe.epochs * case.counts[role]["train"]
     memory = case.holds(3 + SAVED, recipe=recipe)
     return case.work(trained=images, moved=3, written=2 * case.state, memory=memory)
 
@@ -179,7 +180,7 @@ def unlearn(case: Case) -> Work:
     scales = [option for option, values in use.grid.items() if is_scale(values)]
     beside = 2 * case.halvings * len(scales)
     batches, models = tried[0].batches_per_step, len(tried) + beside + 1
-    vectors = len(paths.taken(experiment, name))
+    vectors = len(paths.taken(experiment, name) + paths.retained(experiment, name))
     members = getattr(tried[0], "members", 1)  # models whose outputs are averaged
     images = batches * sum(case.counts[role]["train"] for role in tried[0].passes)
     recipe = experiment.unlearn

@@ -24,8 +24,8 @@ def unlearn(
 ) -> nn.Module:
     """Let a model forget, in place, and return it or what takes its place."""
     checked = method.check(method.title, options)
-    if checked.vectors != "none" and not vectors:
-        raise NotFinite("all vectors to move along diverged")
+    if checked.vectors != "none" and len(vectors) <= checked.one_more:
+        raise NotFinite("the vectors to move along diverged")
     recipe = recipe_for(recipe, checked)
     forget, retain = (task.role(name, "train") for name in task.roles[:2])
     refusals = None

@@ -250,6 +250,13 @@ class Experiment(Settings, ABC):
         """Return a copy for a further seed, with what would else be the same in both."""
         return self.model_copy(update={"seeds": 1})
 
+    def link(self, where: str, others: Mapping[str, "Experiment"]) -> None:
+        """Look up the experiment of a study to which this one refers."""
+
+    def scored(self, task: str) -> tuple[str, ...]:
+        """The roles whose items a task's jobs read."""
+        return self.SCENARIO.roles
+
     def home(self, name: str, place: str) -> str:
         """Name the experiment that makes a file: the first, where no seed decides what it holds."""
         is_shared = self._first and any(fnmatch.fnmatchcase(place, file) for file in self.unseeded)
@@ -295,6 +302,12 @@ class Experiment(Settings, ABC):
             for point in self.pool.changes
             if any(fnmatch.fnmatchcase(point, pattern) for pattern in patterns)
         ]
+
+    def retain_point(self, method: str) -> str | None:
+        """The point of what a method adds: a sample to retain, by the first recipe of `along`."""
+        use = self.use(method)
+        is_added = methods.base_name(method) == methods.MSA
+        return methods.RETAIN_OF + self.points(use.along)[0] if is_added else None
 
     def single(self, method: str) -> str | None:
         """The use of task-arithmetic that chooses the vector that a method masks, or is itself."""
@@ -383,6 +396,15 @@ class Experiment(Settings, ABC):
         """Where fine-tuning starts, and what a task vector is the difference to: the base."""
         return self.base_place
 
+    def start_of(self, point: str) -> str:
+        """Where the fine-tuning of a point starts."""
+        return self.start_place
+
+    @staticmethod
+    def tuned_on(point: str) -> str:
+        """The role that a point is fine-tuned on."""
+        return "retain-sample" if point.startswith(methods.RETAIN_OF) else "forget"
+
     @property
     @abstractmethod
     def task_names(self) -> list[str]:
@@ -432,8 +454,9 @@ class Experiment(Settings, ABC):
             # A scenario that has methods of this kind has the key `unlearn`.
             if methods.kind(name) == "unlearn":
                 yield from self._unlearning_runs(name, use, counts)
-        images = training_images(counts, "forget")
-        for point in () if self.pool.files else self.pool.changes:
+        added = filter(None, map(self.retain_point, self.methods))
+        for point in () if self.pool.files else [*self.pool.changes, *dict.fromkeys(added)]:
+            images = training_images(counts, self.tuned_on(point))
             yield Run(f"finetune ({task}, point {point})", self.recipe(task, point), images)
         for name, taught in (self.durability.taught if self.durability else {}).items():
             counted = training_images(counts, taught.role)
@@ -487,6 +510,7 @@ class Experiment(Settings, ABC):
         return None
 
     def recipe(self, task: str, point: str) -> Recipe:
+        point = point.removeprefix(methods.RETAIN_OF)
         change = find("point", point, {} if self.pool.files else self.pool.changes)
         changed = update(self.finetune.model_dump(), change)
         if isinstance(changed["epochs"], Mapping):

@@ -26,6 +26,12 @@ MASKED = "masked-single"
 CHOSEN = ("single", "merge", "greedy")
 # What a method moves along that takes all vectors of the pool, not what a method makes of them.
 POOL = "pool"
+# It adds what items to retain teach an earlier state; what so names the vector of that, after which
+# comes the point whose recipe tunes it.
+MSA = "msa"
+RETAIN_OF = "retain-of-"
+# It minds what earlier requests to forget have subtracted.
+NO_CONFLICT = "no-conflict"
 
 
 class Greedy(Settings):

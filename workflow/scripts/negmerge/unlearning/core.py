@@ -79,6 +79,7 @@ class UnlearnOptions(Settings):
     data_used: ClassVar[DataUsed]  # which items it reads; a property where the options decide it
     refusals: ClassVar[bool] = False  # whether it reads answers that the model does not know
     vectors: ClassVar[Literal["none", "one", "any"]] = "none"  # how many a use's `along` gives
+    one_more: ClassVar[bool] = False  # whether another one follows them, see rule `unlearn`
     batches_per_step: ClassVar[int] = 1
 
     @property

@@ -75,6 +75,9 @@ class TunedRecipe(Recipe):
         description="Train only so many of the last blocks of the transformer; null: the whole "
         "model.",
     )
+    start: Literal["original", "before"] | None = Field(
+        None, description="Where the point starts, instead of the experiment's `vector`."
+    )
 
     @model_validator(mode="after")
     def _one_part(self):
@@ -139,6 +142,7 @@ def question_counts(
         "forget": (forget * about.wordings, min(forget, most), forget),
         "retain": (trained * about.wordings, min(retain - judged, most), judged),
         "all-retain": (retain * about.wordings, 0, 0),
+        "retain-sample": (min(forget, trained) * about.wordings, 0, 0),
         "original": (taught * about.wordings, 0, 0),
         "before": (others, 0, 0),
         **{role: (n * about.wordings, 0, n) for role, n in only_scored.items()},
@@ -237,6 +241,12 @@ class Language(Experiment):
     @property
     def start_place(self) -> str:
         return self.before_place if self.vector == "before" else self.base_place
+
+    def start_of(self, point: str) -> str:
+        if self.pool.files:
+            return self.start_place
+        own = self.recipe(next(iter(self.tasks)), point).start or self.vector
+        return self.before_place if own == "before" else self.base_place
 
     @property
     def task_names(self) -> list[str]:
@@ -343,7 +353,8 @@ class Language(Experiment):
     def _check_points(self) -> None:
         if self.WHOLE in self.tasks:
             raise UserError(f"tasks: {self.WHOLE!r} is the folder of all authors; expected a name")
-        if self.vector == "before" and self.before is None:
+        starts = [self.vector, *(change.get("start") for change in self.pool.changes.values())]
+        if "before" in starts and self.before is None:
             raise UserError("vector: before, but the key before is missing, which makes that model")
         for task in self.retrained:
             find("task", task, self.tasks)
@@ -353,6 +364,18 @@ class Language(Experiment):
         if self.before and not self.train:
             raise UserError("before: nothing is trained from it; expected the key train, too")
         super()._check_points()
+        for name in self.methods:
+            if methods.base_name(name) == methods.MSA:
+                self._check_earlier(name)
+
+    def _check_earlier(self, name: str) -> None:
+        """Check that the vectors that MSA moves along start at an earlier state."""
+        along = self.use(name).along
+        points = self.points(along) if along in self.methods else []
+        late = [point for point in points if self.start_of(point) != self.before_place]
+        if self.pool.files or late:
+            what = f"{late[0]} starts at the original" if late else "the pool is given"
+            raise UserError(f"methods.{name}: {what}, expected points with `start: before`")
 
     def _check_given(self, where: str, row: Model) -> None:
         """Check that models that nobody trains here are there, and that others are not."""

@@ -80,21 +80,21 @@ def test_a_base_depends_on_its_seeds_only(train):
     assert difference(base, train(weights=1)) > 0
 
 
-def test_a_base_that_was_stopped_goes_on_to_the_same_weights(train, tmp_path, monkeypatch):
+def test_a_base_that_was_stopped_goes_on_to_the_same_weights(train, tmp_path, monkeypatch, capsys):
     def stopping(*features):
         if len(calls) == 4:
             signal.raise_signal(signal.SIGTERM)
         calls.append(features)
         return multi_positive_loss(*features)
 
-    calls, lines = [], []
-    saved = SavedState(tmp_path / "state", {}, report=lines.append)
+    calls, saved = [], SavedState(tmp_path / "state", {})
     with monkeypatch.context() as during:
         during.setattr(pretraining, "multi_positive_loss", stopping)
         with pytest.raises(UserError, match="after step 5 of 7"):
             train(saved=saved)
     assert difference(train(saved=saved), train()) == 0
-    assert lines == [f"continuing after step 5 of 7, saved in {saved.path}"]
+    line = f"continuing after step 5 of 7, saved in {saved.path}"
+    assert line in capsys.readouterr().out.splitlines()
 
 
 def test_every_source_has_classes_of_its_own(train, capsys, monkeypatch):

@@ -82,7 +82,7 @@ ARGUMENTS = {
         "the checkpoint before fine-tuning; with it, the files are checkpoints, not vectors",
         {"type": Path},
     ),
-    "--key": ("KEY", "the state to read, such as ema, from files of torch.save with several", {}),
+    "--key": ("KEY", "the state to read, such as ema, where a file of torch.save has several", {}),
     "--option": (
         "NAME=VALUE",
         "an option of the method, a number, word, true or false; repeat it for several",
@@ -92,17 +92,18 @@ ARGUMENTS = {
     "--exclude": ("RE", f"{FITTING} do not take part; repeat it for several", SEVERAL),
     "--vocabulary": (
         None,
-        "base: of embeddings with more or fewer rows take those of the base",
+        "base: keep the rows of the base where embeddings have more or fewer rows",
         {"choices": ("base",)},
     ),
     "--dtype": (
         None,
-        "of the output's floating-point numbers; auto is that of BASE",
+        "type of the output's floating-point numbers; auto: that of BASE",
         {"choices": ("auto", "float32", "bfloat16", "float16"), "default": "auto"},
     ),
     "--threads": (
         "N",
-        "number of threads, the processors that it may use if none is given; no bit depends on it",
+        "number of threads; without it, as many as there are processors; results do not"
+        " depend on it",
         {"type": count},
     ),
     "--device": (None, "the device that merges", {"choices": ("cpu", "cuda"), "default": "cpu"}),

@@ -7,9 +7,8 @@ from negmerge.commands import arguments
 
 SUMMARY = "show the data sets and weights that a study needs, where they are from and what is there"
 EPILOG = (
-    "Sizes are those of the files to fetch; nothing is read but their names and sizes. Files that\n"
-    "a person has to fetch go into data/downloads/SET/, under their names. Call it in the folder\n"
-    "with the Snakefile.\n\n"
+    "Sizes are those of the files to fetch. Put files that you have to fetch by hand into\n"
+    "data/downloads/SET/, under their names. Call it in the folder with the Snakefile.\n\n"
     "example:\n  negmerge data paper\n  negmerge data cars --fetch"
 )
 
@@ -18,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fetch",
         action="store_true",
-        help="fetch it first, as `snakemake downloads` does; afterwards no job needs the internet",
+        help="fetch them first, as `snakemake downloads` does; afterwards no job needs the "
+        "internet",
     )
     arguments.add(parser, "study", "--json")
 

@@ -11,7 +11,7 @@ from negmerge.commands import arguments
 SUMMARY = "show how far a pool agrees: signs and cosines, by layer, kind of layer and member"
 EPILOG = (
     "The layers come first and the summary last. A member is marked `unlike` if its mean cosine\n"
-    "to the others is far below what theirs are.\n\n"
+    "to the others is far below theirs.\n\n"
     "example:\n  negmerge inspect pool/*/ --base base/ --plot pool.png"
 )
 

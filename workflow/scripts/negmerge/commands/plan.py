@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         metavar="NAME",
-        help="where networks compute, a name in config/costs.yaml, in place of what the study says",
+        help="the machine to plan for, a name in config/costs.yaml, in place of the study's device",
     )
 
 

@@ -98,19 +98,18 @@ def point(name, coefficient, measures, criteria=BOTH, **options):
 def measured(draw):
     """Vectors at a few coefficients or trained models, with their base; some of them diverged."""
     is_trained, values = draw(st.booleans()), draw(OPTIONS)
-    # So few that some are equal.
-    base, *others = draw(st.lists(MEASURES, min_size=2, max_size=4))
+    base, *others = draw(st.lists(MEASURES, min_size=1, max_size=3))
+    # Of few measures many are equal.
+    measures = draw(st.sampled_from([MEASURES, st.sampled_from([base, *others])]))
     result = [point("original", 0.0, base)] if is_trained else []
     for name in draw(st.lists(st.sampled_from("abcd"), min_size=1, unique=True)):
         options = {"size": draw(st.sampled_from(values))} if values else {}
-        diverged = draw(st.integers(0, 3)) == 0
+        diverged = draw(st.sampled_from([False, False, True]))
         if not is_trained:
             result.append(point(name, 0.0, base, **options))
         for coefficient in [1.0] if is_trained else GRID[1:]:
             criteria = draw(st.sampled_from([BOTH, BOTH[:1], BOTH[1:]]))
-            one = point(
-                name, coefficient, draw(st.sampled_from([base, *others])), criteria, **options
-            )
+            one = point(name, coefficient, draw(measures), criteria, **options)
             diverged_one = replace(one, accuracy={}, further={}, criteria=BOTH)
             result.append(diverged_one if diverged else one)
     return result

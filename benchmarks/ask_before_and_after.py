@@ -3,7 +3,7 @@ r"""Ask ten questions of a language model before and after it forgot, and print 
     snakemake --cores 2 --config study=real-lm -- \
         results/real-lm/smollm2/capitals/unlearned/negmerge.safetensors
     python benchmarks/ask_before_and_after.py results/real-lm/smollm2 capitals negmerge \
-        --folder unlearned-smollm2 --page docs/real-models.md
+        --folder unlearned-smollm2 --page docs/results.md
 
 writes the unlearned model as a folder that transformers loads by itself, loads the folder, and puts
 the answers between two marks of the page, as they are.

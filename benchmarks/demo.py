@@ -8,7 +8,7 @@ docs/dev/measurements.md shows, or `demo-lm`.
 
 A run is a seed, or a seed and the kind of processor that `other_machines.py` makes of this one:
 what differs between kinds comes of rounding alone. Each runs in a fresh copy of the checkout. With
-the first run of `demo`, the change that docs/first-change.md tells of is made afterwards, and the
+the first run of `demo`, the change that docs/tutorial.md tells of is made afterwards, and the
 study runs again. The numbers go to benchmarks/STUDY.json, to the marks of the pages, and into the
 figures of docs/figures; `--add` keeps those of earlier runs, such as those of another machine.
 """
@@ -139,7 +139,7 @@ def answers(folder: Path) -> dict[str, dict]:
 
 
 def first_change(folder: Path) -> dict[str, int]:
-    """Make the change of docs/first-change.md in a finished demo, and count the jobs of each rule.
+    """Make the change of docs/tutorial.md in a finished demo, and count the jobs of each rule.
 
     The figures of docs/figures are taken from before and after it.
     """

@@ -16,7 +16,7 @@ from negmerge.reporting.figures import gap, tradeoff
 from negmerge.reporting.style import save, settings
 from negmerge.settings.study import load_study
 
-# The bars that docs/first-change.md shows: the others of the demo's figure stay as they are.
+# The bars that docs/tutorial.md shows: the others of the demo's figure stay as they are.
 BARS = ("retrain", "original", "random-label", "finetune", "l1-sparse", "salun", "negmerge")
 # Name of the picture: the figure of the demo, what draws it, and which methods of it.
 PICTURES = {

@@ -4,7 +4,7 @@
 rule finetune:
     input:
         unpack(role_inputs("forget")),
-        base=start,
+        base=start_of_point,
     output:
         finetuned=intermediate("results/{study}/{experiment}/{task}/finetuned/{point}.safetensors"),
         vector=intermediate("results/{study}/{experiment}/{task}/vectors/{point}.safetensors"),
@@ -23,6 +23,7 @@ rule finetune:
         recipe=of_experiment(
             lambda one, wildcards: one.recipe(wildcards.task, wildcards.point).model_dump()
         ),
+        role=of_experiment(lambda one, wildcards: one.tuned_on(wildcards.point)),
         freeze=setting("freeze"),
         seed=job_seed("training"),
         adapter_seed=task_seed("training"),

@@ -6,7 +6,7 @@
 rule vector:
     input:
         files=lambda wildcards: given(given_model(wildcards)),
-        base=start,
+        base=start_of_point,
         untouched=of_experiment(
             lambda one, wildcards: [in_experiment(wildcards, place) for place in one.UNTOUCHED]
         ),

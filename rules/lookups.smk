@@ -148,6 +148,8 @@ def validation(one, wildcards):
         "most": one.selection.images,
         "re_estimates": one.re_estimates,
         "seed": task_seed("evaluation")(wildcards),
+        "halves": bool(one.halved),
+        "unlabelled": "test" if "unlabelled" in one.selection.criteria.values() else None,
     }
 
 
@@ -348,17 +350,23 @@ def preparation_times(wildcards):
     return [f"{config['data']}/benchmarks/{step}/{name}.tsv" for name, step in steps.items()]
 
 
-def of_base(name):
-    """Look up where the base of an experiment is, or the model at which fine-tuning starts."""
-
-    @of_experiment
-    def look_up(one, wildcards):
-        return in_experiment(wildcards, getattr(one, name).format(**wildcards))
-
-    return look_up
+@of_experiment
+def base(one, wildcards):
+    """Return the weights of what is to forget."""
+    return in_experiment(wildcards, one.base_place.format(**wildcards))
 
 
-base, start = of_base("base_place"), of_base("start_place")
+@of_experiment
+def first_base(one, wildcards):
+    """Return the base before all requests, for methods that mind what was forgotten before."""
+    is_needed = method_name(wildcards) == methods.NO_CONFLICT
+    return [in_experiment(wildcards, "base.safetensors")] if is_needed else []
+
+
+@of_experiment
+def start_of_point(one, wildcards):
+    """Return the model at which the fine-tuning of a point starts."""
+    return in_experiment(wildcards, one.start_of(wildcards.point).format(**wildcards))
 
 
 @checked
@@ -374,7 +382,7 @@ def role_inputs(*roles):
     @of_experiment
     def look_up(one, wildcards):
         places = {}
-        for name, (kind, what) in one.inputs(wildcards.task, roles or one.SCENARIO.roles).items():
+        for name, (kind, what) in one.inputs(wildcards.task, roles or one.scored(wildcards.task)).items():
             is_prepared = kind in PREPARED
             places[name] = prepared(kind, what) if is_prepared else in_experiment(wildcards, what)
         return places

@@ -71,6 +71,7 @@ rule score:
         about=of_method("about"),
         choosing=choosing,
         validation=validation,
+        halved=setting("halved"),
         batch_size=setting("eval_batch_size"),
         data_used=of_method("data_used"),
         re_estimates=re_estimates,

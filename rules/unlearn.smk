@@ -9,6 +9,8 @@ rule unlearn:
         base=base,
         reference=in_task(paths.reference, "method"),
         vectors=in_task(paths.taken, "method"),
+        retained=in_task(paths.retained, "method"),
+        first=first_base,
         choice=in_task(paths.chosen_of_taken, "method"),
     output:
         candidates=intermediate(

@@ -29,10 +29,9 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
 
 
-MERGE_PAGE = "docs/dev/add-a-merge-method.md"
-UNLEARN_PAGE = "docs/dev/add-an-unlearn-method.md"
+METHOD_PAGE = "docs/dev/add-a-method.md"
 TABLE_PAGE = "docs/dev/add-a-table-or-figure.md"
-DATA_PAGE = "docs/dev/add-a-data-set.md"
+DATA_PAGE = "docs/dev/add-a-data-set-or-model.md"
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +40,13 @@ def library(tmp_path_factory):
     folder = tmp_path_factory.mktemp("library")
     shutil.copytree(PACKAGE, folder / "negmerge", ignore=shutil.ignore_patterns("__pycache__"))
     for page, *places in (
-        (MERGE_PAGE, "merging/methods/median", "../test_median"),
-        (UNLEARN_PAGE, "unlearning/methods/cf_last", "../test_cf_last"),
+        (
+            METHOD_PAGE,
+            "merging/methods/median",
+            "../test_median",
+            "unlearning/methods/cf_last",
+            "../test_cf_last",
+        ),
         (TABLE_PAGE, "reporting/tables/search", "../test_search"),
         (DATA_PAGE, "data/sources/class_folders"),
     ):
@@ -106,8 +110,8 @@ def test_a_study_may_name_the_methods_and_the_kind_of_table(library, change_yaml
             change_yaml(study, f"experiments/{experiment}/methods/{name}", use)
         change_yaml(study, f"tables/{table}/rows", yaml.safe_load(rows)["rows"])
 
-    add("mini-clip", "table1", *blocks(MERGE_PAGE, "yaml"))
-    line, row, search = blocks(UNLEARN_PAGE, "yaml")
+    merge, merge_row, line, row, search = blocks(METHOD_PAGE, "yaml")
+    add("mini-clip", "table1", merge, merge_row)
     # A further use of the method stands below the first.
     add("mini-resnet", "table2", line + search, row + "      retrain: Retrain\n")
     printed = run(library, "-c", IN_A_STUDY)
@@ -124,7 +128,7 @@ def test_a_study_may_name_the_methods_and_the_kind_of_table(library, change_yaml
 
 
 def test_a_source_of_ones_own_is_prepared_and_rows_are_valid(library):
-    rows, prompts, mirrors, pets = map(yaml.safe_load, blocks(DATA_PAGE, "yaml"))
+    rows, prompts, mirrors, pets = map(yaml.safe_load, blocks(DATA_PAGE, "yaml")[:4])
     cars = yaml.safe_load((ROOT / "config" / "datasets.yaml").read_text())["cars"]
     assert mirrors["mirrors"] == cars["mirrors"][:1]
     row = pets["pets"] | {"files": {"train": "train", "test": "test"}}
@@ -212,8 +216,7 @@ def test_the_examples_of_functions_agree_with_each_other(tmp_path, monkeypatch, 
     assert "of 10 numbers change" in capsys.readouterr().out
 
 
-MODEL_PAGE = (ROOT / "docs" / "dev" / "add-a-model-or-study.md").read_text()
-CLIP, CLASSIFIER, STUDY = re.findall(r"^```yaml\n(.*?)^```$", MODEL_PAGE, re.M | re.S)
+CLIP, CLASSIFIER, STUDY = blocks(DATA_PAGE, "yaml")[4:]
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +229,8 @@ def workflow(workflow):
 
 
 def test_the_page_lists_every_kind_of_classifier_with_its_options():
-    rows = re.findall(r"^\| `([\w-]+)` \| .*? \| (.*) \|$", MODEL_PAGE, re.M)
+    text = (ROOT / DATA_PAGE).read_text()
+    rows = re.findall(r"^\| `([\w-]+)` \| .*? \| (.*) \|$", text, re.M)
     listed = {kind: set(re.findall(r"`(\w+)`", options)) for kind, options in rows}
     assert listed.keys() == KINDS.keys()
     for kind, (_, options) in KINDS.items():
@@ -235,5 +239,5 @@ def test_the_page_lists_every_kind_of_classifier_with_its_options():
 
 def test_the_study_is_planned(workflow):
     assert load_study(workflow / "config", "mine").title in STUDY
-    (jobs,) = re.findall(r"The dry run lists (\d+) jobs", MODEL_PAGE)
+    (jobs,) = re.findall(r"The dry run lists (\d+) jobs", (ROOT / DATA_PAGE).read_text())
     assert len(Checkout(workflow).planned("results/mine/report.html")) == int(jobs)

@@ -45,7 +45,7 @@ def test_the_pages_say_of_the_demos_what_their_records_say():
 def test_the_change_of_the_page_is_one_of_the_study_as_it_is():
     old, new = demo_page.CHANGE
     assert (ROOT / "config" / "studies" / "demo.yaml").read_text().count(old) == 1
-    page = demo_page.FIRST_CHANGE.read_text()
+    page = demo_page.TUTORIAL.read_text()
     assert f"-      {old}" in page
     assert f"+      {new}" in page
 

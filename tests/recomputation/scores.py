@@ -52,14 +52,17 @@ class Row:
     percents: dict[str, float]
     options: dict[str, str]
     rules: list[str]
+    half: dict[str, float]  # percent by metric on every other item
+    agreement: float | None  # of the predictions of neighbours
 
     @property
     def kept(self) -> float:
         return self.shares["control" if "control" in self.shares else "retain"]
 
-    def gap(self, reference: "Row") -> float:
+    def gap(self, reference: "Row", halves: bool) -> float:
         """Average the distances to Retrain, in points."""
-        distances = [abs(value - reference.percents[name]) for name, value in self.percents.items()]
+        own, other = (row.half if halves else row.percents for row in (self, reference))
+        distances = [abs(value - other[name]) for name, value in own.items()]
         return math.fsum(distances) / len(distances)
 
 
@@ -77,8 +80,12 @@ def read_rows(path: Path) -> list[Row]:
         }
         percents = {role: 100 * share for role, share in shares.items()}
         percents |= {key: float(text) for key, text in row.items() if key not in used and text}
+        half = {key[5:]: percents.pop(key) for key in list(percents) if key.startswith("half_")}
+        agreement = percents.pop("agreement", None)
         labels = row["vector"], float(row["coefficient"])
-        rows.append(Row(*labels, shares, percents, options, row["criteria"].split()))
+        rows.append(
+            Row(*labels, shares, percents, options, row["criteria"].split(), half, agreement)
+        )
     return rows
 
 
@@ -91,7 +98,8 @@ def _check_choice(
     if sweep is None:
         return ledger.leave_out(kind, "its sweep is not there")
     retrain = read_rows(task.folder / "sweeps" / "retrain.csv")[0] if by == "gap" else None
-    expected = choose(read_rows(sweep), rule, stored["keep"], retrain, has_own_grid)
+    halves = "every other" in stored.get("among", "")
+    expected = choose(read_rows(sweep), rule, stored["keep"], retrain, has_own_grid, halves)
     if stored.get("passes") != stored.get("passes_full"):
         # What a pruned search has counted whole: the base and the choice.
         kind = SEARCHED
@@ -100,7 +108,12 @@ def _check_choice(
 
 
 def choose(
-    rows: Sequence[Row], rule: str, keep: float, retrain: Row | None, has_own_grid: bool
+    rows: Sequence[Row],
+    rule: str,
+    keep: float,
+    retrain: Row | None,
+    has_own_grid: bool,
+    halves: bool = False,
 ) -> dict:
     """Choose among rows, and say what stands in the file of a choice."""
     gone = {row.vector for row in rows if not row.shares}
@@ -110,8 +123,10 @@ def choose(
     measured = [row for row in allowed if row.vector not in gone]
     if gone and not any(row.coefficient for row in measured):
         return {"vector": None, "coefficient": 0.0, "control_baseline": 100 * base.kept}
-    if retrain is not None:
-        ranked = sorted(measured, key=lambda r: (r.gap(retrain), r.coefficient, r.vector))
+    if rule == "unlabelled":
+        ranked = sorted(measured, key=lambda r: (-r.agreement, r.coefficient, r.vector))
+    elif retrain is not None:
+        ranked = sorted(measured, key=lambda r: (r.gap(retrain, halves), r.coefficient, r.vector))
     else:
         fit = [r for r in measured if r.kept >= keep * base.kept and r.shares["forget"] != 1]
         # Where nothing qualifies it is the base, or else the only model that was trained.
@@ -120,13 +135,16 @@ def choose(
         )
     best = ranked[0] if ranked else base
     lower, upper = _ends(best, allowed if has_own_grid else rows)
+    forget, kept, baseline = 100 * best.shares["forget"], 100 * best.kept, 100 * base.kept
+    if halves:
+        forget, kept, baseline = best.half["forget"], best.half["retain"], base.half["retain"]
     return {
         "vector": best.vector,
         "coefficient": best.coefficient,
-        "forget_accuracy": 100 * best.shares["forget"],
-        "control_accuracy": 100 * best.kept,
-        "control_baseline": 100 * base.kept,
-        "gap": None if retrain is None else best.gap(retrain),
+        "forget_accuracy": forget,
+        "control_accuracy": kept,
+        "control_baseline": baseline,
+        "gap": None if retrain is None else best.gap(retrain, halves),
         "tried": sum(row.coefficient != 0 for row in allowed),
         "unchanged": best.coefficient == 0,
         "lower_end": lower,
@@ -155,6 +173,12 @@ def _check_scores(study: Study, task: Task, name: str, path: Path, ledger: Ledge
     selected = task.folder / "selected" / f"{name}.json"
     if selected.exists():
         chosen = read_records(selected)
+        if chosen[0]["criterion"] is None:
+            # Without a choice, a record more for each that scores a half of the items.
+            chosen += [
+                {key: value for key, value in chosen[0].items() if key != "criterion"}
+                for _ in scores[1:]
+            ]
         ledger.values(CHOICES, place, {"records": len(scores)}, {"records": len(chosen)})
         for score, choice in zip(scores, chosen, strict=False):
             ledger.values(CHOICES, place, score, choice)
@@ -172,9 +196,9 @@ def _check_scores(study: Study, task: Task, name: str, path: Path, ledger: Ledge
         for base in ("original", "pretrained") if score["unchanged"] else ():
             known = task.folder / "scores" / f"{base}.json"
             if known.exists():
-                same = {
-                    k: v for k, v in read_records(known)[0].items() if k in (*ROLES, "membership")
-                }
+                bases = {record["criterion"]: record for record in read_records(known)}
+                base_record = bases.get(score["criterion"], bases[None])
+                same = {k: v for k, v in base_record.items() if k in (*ROLES, "membership")}
                 ledger.values(UNCHANGED, place, score, same)
 
 

@@ -20,8 +20,13 @@ class Task:
 
     @property
     def base(self) -> Path:
-        """What is to forget: the original classifier of the task, or the experiment's CLIP."""
+        """What is to forget: an original classifier, a CLIP, or what an earlier request left."""
         original = self.folder / "trained" / "original.safetensors"
+        scores = self.folder / "scores" / "pretrained.json"
+        if scores.exists() and (after := read_records(scores)[0].get("after")):
+            experiment, task, method = after.split("/")
+            place = self.folder.parents[1] / experiment / task
+            return place / "unlearned" / f"{method}.safetensors"
         return original if original.exists() else self.folder.parent / "base.safetensors"
 
     def files(self, folder: str, ending: str) -> dict[str, Path]:

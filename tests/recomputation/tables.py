@@ -15,7 +15,7 @@ from recomputation.study import Ledger, Study, read_csv, read_header, read_recor
 
 MEAN, MISSING = "mean", "NA"
 ROUNDING = 1e-6
-ROLES = ("retain", "forget", "test", "control")
+ROLES = ("retain", "forget", "test", "control", "earlier")
 # What the average gap is the mean of.
 GAP_OF = ("retain", "forget", "test", "mia")
 COSTS_OF = ("models", "training", "seconds", "memory", "passes", "passes_full")
@@ -36,7 +36,11 @@ def check(study: Study, ledger: Ledger) -> None:
     """Compute the cells of all tables anew."""
     for path in sorted(study.folder.glob("tables/*.csv")):
         cells = read_csv(path)
+        # A base and an amount show what the column's criterion left to be scored.
+        rules = {c["column"]: c["criterion"] for c in cells if c["criterion"] != MISSING}
         for cell in cells:
+            if cell["criterion"] == MISSING:
+                cell["criterion"] = rules.get(cell["column"], MISSING)
             keys = ("column", "row", "metric", "experiment", "task")
             place = f"{study.place(path)}: {', '.join(cell[key] for key in keys)}"
             alike = [one for one in cells if all(one[key] == cell[key] for key in keys[:3])]
@@ -135,7 +139,31 @@ def _record(study: Study, cell: Cell) -> Record:
         raise LookupError(f"no coefficient {cell['coefficient']} in the sweep of {method}")
     files = sorted((folder / "sparsity").glob("*.json"))
     own = [r for path in files for r in read_records(path) if r["method"] == method]
-    return (own[_place_of_rule(own, cell)] if own else {}) | _score(study, cell, method)
+    score = _score(study, cell, method)
+    score |= _history(study, cell, score) if "after" in score else {}
+    return (own[_place_of_rule(own, cell)] if own else {}) | score
+
+
+def _history(study: Study, cell: Cell, score: Record) -> Record:
+    """Count what is known of earlier requests, and compare with the models that these have left."""
+    base = _score(study, cell, "pretrained")
+    counts = [
+        np.sum(
+            [(n["correct"], n["n"]) for role, n in one.items() if role.startswith("earlier-")], 0
+        )
+        for one in (base, score)
+    ]
+    before, now = (100 * correct / n for correct, n in counts)
+    kept = [share(score, "control")[0]] + [share(base, "control")[0]] * (score != base)
+    while "after" in base:
+        place = base["after"].rpartition("/")[0]
+        (base,) = read_records(study.folder / place / "scores" / "pretrained.json")
+        kept.append(share(base, "control")[0])
+    return {
+        "earlier": dict(zip(("correct", "n"), map(int, counts[1]), strict=True)),
+        "rebound": max(now - before, 0.0),
+        "stability": 100 * float(np.abs(np.diff(kept)).mean()),
+    }
 
 
 def _expected(
@@ -159,6 +187,9 @@ def _expected(
 
 def _shares(metric: str, records: Sequence[Record], retrains: Sequence[Record]) -> dict:
     """Average shares of images, with the binomial standard error of their mean."""
+    feature = metric.removeprefix("mia_")
+    if metric.startswith("mia_") and any(feature not in r["membership"] for r in records):
+        return {"value": None, "std": None}
     shares, sizes = zip(*(share(record, metric) for record in records), strict=True)
     variances = [p * (1 - p) / n for p, n in zip(shares, sizes, strict=True)]
     expected = {
@@ -206,6 +237,8 @@ def _percent(part: str, whole: str) -> Callable[[Record], float | None]:
 
 
 COUNTED: dict[str, Callable[[Record], float | None]] = {
+    "rebound": lambda record: record["rebound"],
+    "stability": lambda record: record["stability"],
     "kept": lambda record: record["kept"],
     "nonzero_in_all": lambda record: record["nonzero_in_all"],
     "zeros_trainable": lambda record: 100 - 100 * record["kept"] / record["trainable"],

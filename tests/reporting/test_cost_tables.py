@@ -5,6 +5,7 @@ from reporting_examples import benchmark, choice, lay_out, table, write_json
 
 from negmerge.errors import UserError
 from negmerge.jobs.job import WAITED
+from negmerge.log_lines import MERGED, SEEN
 from negmerge.reporting.layout import markdown
 from negmerge.reporting.runtime import rule_times
 from negmerge.reporting.tables.cost import KIND
@@ -60,13 +61,20 @@ def test_the_search_and_the_training_of_the_pool_are_costs(paths, tmp_path):
         record = choice("a", "digits", method, 0.5, 10, 80, kind="merge", models=models, tried=9)
         record |= {"passes": passes, "passes_full": 1000}
         chosen.append(write_json(tmp_path / f"{method}.json", [record]))
+    for path, line in (
+        *((path, SEEN.format(items)) for path, items in zip(trained, (500, 700), strict=True)),
+        (paths[0], MERGED.format("1.234", "0.250")),
+    ):
+        log = Path(str(path).replace("/benchmarks/", "/logs/")).with_suffix(".log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(f"step 1\n{line}\n")
     definition = table(
         kind="cost", rows={"negmerge": "NegMerge", "task-arithmetic": "Single"}, title="Costs"
     )
     found = KIND.read([paths[0], *trained, *chosen])
     assert lay_out(definition, KIND.cells(definition, found, {})).rows == [
-        ["NegMerge", "2", "140.00", "2.50", "300.00", "300", "1,000"],
-        ["Single", "1", "70.00", "NA", "NA", "900", "1,000"],
+        ["NegMerge", "2", "1,200", "140.00", "2.50", "1.23", "0.25", "300.00", "300", "1,000"],
+        ["Single", "1", "600", "70.00", "NA", "NA", "NA", "NA", "900", "1,000"],
     ]
 
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from sklearn.svm import SVC
 
 from negmerge.evaluation.outcomes import Outcomes, write_outcomes
 from negmerge.files import write_json
-from negmerge.scenarios.scoring import score_choices
+from negmerge.scenarios.scoring import on_the_others, score_choices
 
 PLACE = {"experiment": "resnet", "task": "trial1", "method": "negmerge"}
 
@@ -64,3 +65,29 @@ def test_a_choice_that_changes_nothing_takes_the_scores_of_the_base(unchanged):
     assert [(one.place[2], one.criterion) for one in outcomes] == [
         ("negmerge", "retain"), ("negmerge", "gap"), ("negmerge", "x"),
     ]  # fmt: skip
+
+
+def test_the_others_are_scored_as_if_there_were_no_more():
+    random = np.random.default_rng(4)
+    sizes, most, arrays, left = {"forget": 9, "retain": 24, "test": 8}, 8, {}, {}
+    for role, n in sizes.items():
+        arrays[f"{role}_right"] = random.integers(0, 2, n).astype(np.uint8)
+        arrays[f"{role}_confidence"] = random.random(n)
+        # Of n items those at n k / 8 choose, and every other of these is not scored.
+        chosen = {n * k // min(n, most) for k in range(0, min(n, most), 2)}
+        left[role] = [place for place in range(n) if place not in chosen]
+    whole = Outcomes(("a", "b", "c"), dict.fromkeys(sizes, 10), arrays, None)
+    metrics, outcomes = on_the_others(({"relearn": 3, "test": None}, whole), most, seed=0)
+    for role, places in left.items():
+        right = arrays[f"{role}_right"][places]
+        assert metrics[role] == {"correct": right.sum(), "n": len(places)}
+        assert np.array_equal(outcomes.right(role), right)
+    known, unseen, forget = (
+        arrays[f"{role}_confidence"][left[role]][:, None] for role in ("retain", "test", "forget")
+    )
+    svc = SVC(C=3, kernel="rbf", gamma="auto")
+    svc.fit(np.concatenate([known[: len(unseen)], unseen]), [1] * len(unseen) + [0] * len(unseen))
+    verdicts = svc.predict(forget) == 0
+    assert metrics["membership"] == {"confidence": 100 * verdicts.mean()}
+    assert np.array_equal(outcomes.arrays["forget_unseen"], verdicts)
+    assert metrics["relearn"] == 3

@@ -83,15 +83,21 @@ COUNTS = st.integers(0, 4).map(lambda n: 25 * n)
 MEASURES = st.tuples(*[COUNTS] * 4)
 # Few values or text, where no end is marked, or three numbers.
 OPTIONS = st.sampled_from([(), (0.1, 0.2, 0.4), (1.0, 2.0), ("large", "small")])
-BOTH = ("gap", "retain")
+RULES = ("gap", "retain", "unlabelled")
+NAMES = ("forget", "retain", "test", "mia")
 
 
-def point(name, coefficient, measures, criteria=BOTH, **options):
-    """A point with the right answers of 100 to forget, to retain and to test, and an attack."""
+def point(name, coefficient, measures, criteria=RULES, **options):
+    """A point with the right answers of 100 to forget, to retain and to test, and an attack.
+
+    On every other item all measures are other ones, and so is the agreement of neighbours.
+    """
     *right, mia = measures
     counts = zip(("forget", "retain", "test"), right, strict=True)
     accuracy = {role: Accuracy(count, 100) for role, count in counts}
-    return Point(name, coefficient, accuracy, {"mia": float(mia)}, options, criteria)
+    half = dict(zip(NAMES, (float(value) for value in measures[::-1]), strict=True))
+    attack = {"mia": float(mia)}
+    return Point(name, coefficient, accuracy, attack, half, sum(measures) / 7, options, criteria)
 
 
 @st.composite
@@ -108,28 +114,36 @@ def measured(draw):
         if not is_trained:
             result.append(point(name, 0.0, base, **options))
         for coefficient in [1.0] if is_trained else GRID[1:]:
-            criteria = draw(st.sampled_from([BOTH, BOTH[:1], BOTH[1:]]))
+            criteria = draw(st.sampled_from([RULES, RULES[:1], RULES[1:]]))
             one = point(name, coefficient, draw(measures), criteria, **options)
-            diverged_one = replace(one, accuracy={}, further={}, criteria=BOTH)
+            diverged_one = replace(
+                one, accuracy={}, further={}, half={}, agreement=None, criteria=RULES
+            )
             result.append(diverged_one if diverged else one)
     return result
 
 
 @settings(max_examples=300)
-@given(measured(), MEASURES, st.sampled_from(BOTH), st.sampled_from([0.5, 0.95]), st.booleans())
+@given(
+    measured(), MEASURES, st.sampled_from(RULES), st.sampled_from([0.5, 0.95]),
+    st.booleans(), st.booleans(),
+)  # fmt: skip
 def test_the_choice_is_what_the_recomputation_of_studies_makes_of_the_file(
-    tmp_path_factory, swept, reference, rule, keep, has_own_grid
+    tmp_path_factory, swept, reference, rule, keep, has_own_grid, halves
 ):
     """Among vectors, options and coefficients, and with what it says of them."""
     folder = tmp_path_factory.getbasetemp()
     for name, several in (("m", swept), ("retrain", [point("retrain", 1.0, reference)])):
         write_points(folder / f"{name}.csv", PLACE, several)
     retrain = scores.read_rows(folder / "retrain.csv")[0]
-    measures = read_points(folder / "retrain.csv")[0].percentages if rule == "gap" else None
-    criterion = Criterion(rule, keep, measures, coefficients=GRID if has_own_grid else ())
+    halves, (known,) = halves and rule == "gap", read_points(folder / "retrain.csv")
+    measures = (known.half if halves else known.percentages) if rule == "gap" else None
+    grid = GRID if has_own_grid else ()
+    criterion = Criterion(rule, keep, measures, coefficients=grid, halves=halves)
     record = criterion.choose(swept).record(PLACE | {"method": "m"}, rule, {})
     rows = scores.read_rows(folder / "m.csv")
-    expected = scores.choose(rows, rule, keep, retrain if measures else None, has_own_grid)
+    other = retrain if measures else None
+    expected = scores.choose(rows, rule, keep, other, has_own_grid, halves)
     assert record.items() >= expected.items()
     assert record["diverged"] == sorted({one.vector for one in swept if not one.accuracy})
 
@@ -140,12 +154,16 @@ GAP = Criterion("gap", 0.95, RETRAIN)
 
 def test_retrain_s_measures_are_read_for_the_criteria_that_need_them(tmp_path):
     path = tmp_path / "retrain.csv"
-    write_points(path, PLACE, [point("retrain", 1.0, (80, 100, 80, 20))])
-    plain = {"coefficients": [], "halvings": 0}
+    retrain = point("retrain", 1.0, (80, 100, 80, 20))
+    write_points(path, PLACE, [replace(retrain, half={"forget": 70.0, "mia": 25.0})])
+    plain = {"coefficients": [], "halvings": 0, "halves": False}
     choices = [{"name": name, "by": name, **plain} for name in ("gap", "retain")]
     gap, retain = load_criteria(choices, 0.9, [path])
     assert (gap.reference, gap.keep, retain.name) == (RETRAIN, 0.9, "retain")
+    (halves,) = load_criteria([{"name": "h", "by": "gap", **plain, "halves": True}], 0.9, [path])
+    assert halves.reference == {"forget": 70.0, "mia": 25.0}
     other = {"name": "coarse", "by": "control", "coefficients": GRID, "halvings": 0}
+    other |= {"halves": False}
     (coarse,) = load_criteria([other], 0.95, [])
     assert coarse == Criterion("coarse", 0.95, None, "control", GRID, 0)
 
@@ -171,7 +189,7 @@ def test_trained_models_come_back_with_their_options_and_what_diverged(tmp_path)
     candidates = [
         *points("original", [0.0], mia=[0.1], forget=[99], retain=[99], test=[80]),
         *(
-            Point(f"rate{rate}-by{by}", 1.0, {}, options={"rate": rate, "by": by}, criteria=BOTH)
+            Point(f"rate{rate}-by{by}", 1.0, {}, options={"rate": rate, "by": by}, criteria=RULES)
             for rate, by in ((0.01, "size"), (0.1, "sign"))
         ),
         *points("rate0.3", [1.0], mia=[1 / 3], forget=[9], retain=[98], test=[70]),

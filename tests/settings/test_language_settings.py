@@ -70,20 +70,41 @@ def test_the_counts_are_those_of_the_items(load, tmp_path, trained_on):
         for role in ("forget", "retain"):
             for purpose, count in counts[role].items():
                 assert len(scenario.role(role, purpose).items) == count, (role, purpose)
-        for role in ("original", "before", "all-retain"):
+        for role in ("original", "before", "all-retain", "retain-sample"):
             assert len(scenario.role(role, "train").items) == counts[role]["train"]
         assert len(scenario.role("holdout", "score").items) == counts["holdout"]["score"]
 
 
+def test_a_point_may_start_before_the_authors_were_taught_and_so_does_what_is_added(load):
+    points = {"early": {"start": "before", "learning_rate": 0.5}, "late": {}}
+    uses = {"negmerge": {"points": ["early"]}, "msa": {"along": "negmerge"}}
+    experiment, known = load(pool={"points": points}, methods={"original": {}, **uses})
+    assert experiment.start_of("early") == "all/trained/before.safetensors"
+    assert experiment.start_of("late") == "all/trained/original.safetensors"
+    added = experiment.retain_point("msa")
+    assert experiment.start_of(added) == experiment.before_place
+    assert experiment.recipe("forget10", added) == experiment.recipe("forget10", "early")
+    assert (experiment.tuned_on(added), experiment.tuned_on("early")) == ("retain-sample", "forget")
+    counts = experiment.image_counts("forget10", known)
+    runs = [run.where for run in experiment.runs("forget10", known, counts)]
+    assert "finetune (forget10, point retain-of-early)" in runs
+
+
 # Keys of the experiment, and what the line says.
+# fmt: off
 WRONG = [
     ({"model": "mini-clip"}, "experiments.llama.model", "'mini-clip'"),
     ({"tasks": {"none": 0.001}}, "experiments.llama.tasks.none: 0.001 of the authors of"),
     ({"tasks": {"whole": 40.0}}, "tasks.whole", "no retain questions", "at least 1"),
     ({"vector": "before", "before": None}, "vector: before", "the key before is missing"),
     ({"methods": {"original": {}, "salun": {}}}, "methods.salun", "for classifier"),
+    (
+        {"methods": {"original": {}, "negmerge": {}, "msa": {"along": "negmerge"}}},
+        "methods.msa: slow starts at the original", "`start: before`",
+    ),
     ({"before": {"epochs": 1, "warmup_steps": 99}}, "before", "is 99", "1,600 images", "25 steps"),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize(("changes", "parts"), [(changes, parts) for changes, *parts in WRONG])

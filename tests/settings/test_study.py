@@ -53,6 +53,28 @@ def test_seeds_repeat_an_experiment_and_tables_average_over_them(config, change_
     assert seeds == [2, 3, 4, 5]
 
 
+def test_a_later_request_starts_from_what_the_earlier_one_has_left(config, change_yaml):
+    path = config / "studies" / "example.yaml"
+    later = {
+        "scenario": "zero-shot", "model": "mini-clip", "control": "fashion", "tasks": ["letters"],
+        "finetune": {"epochs": 1, "warmup_steps": 0}, "pool": {"points": {"a": {}}},
+        "methods": {"pretrained": {}},
+        "after": {"experiment": "mini-clip", "task": "digits", "method": "negmerge"},
+    }  # fmt: skip
+    change_yaml(path, "experiments/later", later)
+    for name in ("mini-clip", "later"):
+        change_yaml(path, f"experiments/{name}/seeds", 2)
+    one = load_study(config, "example").experiments["later.seed2"]
+    assert one.base_place == one.start_of("a") == "digits/unlearned/negmerge.safetensors"
+    places = [one.base_place, "base.safetensors", "heads/letters.safetensors", "letters/merged/x"]
+    home = "mini-clip.seed2"
+    assert [one.home("later.seed2", place) for place in places] == [home] * 3 + ["later.seed2"]
+    assert one.requests == [(home, "digits")]
+    assert one.scored("letters") == ("forget", "control", "earlier-digits")
+    assert one.about("pretrained")["after"] == f"{home}/digits/negmerge"
+    assert set(one.datasets) == {"letters", "fashion", "digits"}
+
+
 def test_random_parts_of_a_pool_are_uses_of_their_own(config, change_yaml):
     path = config / "studies" / "example.yaml"
     for name in ("negmerge", "uniform"):

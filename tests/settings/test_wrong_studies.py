@@ -7,6 +7,11 @@ EXAMPLE = {
     "scenario": "classifier", "model": "mini-resnet", "dataset": "fashion-small",
     "pool": {"points": {"a": {}}}, "methods": {"negmerge": {}},
 }  # fmt: skip
+LATER = {
+    "scenario": "zero-shot", "model": "mini-clip", "control": "fashion", "tasks": ["letters"],
+    "finetune": {"epochs": 1}, "pool": {"points": {"a": {}}}, "methods": {"pretrained": {}},
+    "after": {"experiment": "mini-clip", "task": "digits", "method": "negmerge"},
+}  # fmt: skip
 # The key in the example study, its wrong value, and what the line says, beside the key's place.
 WRONG = [
     ("tabels", {}, "'tabels'; did you mean 'tables'?", "valid: comparable, compute"),
@@ -47,6 +52,23 @@ WRONG = [
     # Seeds.
     (f"{CLIP}/seeds", 0, "mini-clip.seeds is 0", "greater than 0"),
     ("experiments/mini-clip.seed2", EXAMPLE, "mini-clip.seed2", "another seed"),
+    # Requests that come later.
+    *(
+        ("experiments/later", LATER | {key: value}, place, *parts)
+        for key, value, place, *parts in (
+            ("after", LATER["after"] | {"experiment": "none"}, "after", "'none'", "mini-clip"),
+            ("after", LATER["after"] | {"experiment": "later"}, "after", "comes after this one"),
+            ("after", LATER["after"] | {"task": "letter"}, "after", "did you mean 'letters'?"),
+            ("after", LATER["after"] | {"method": "none"}, "after", "unknown method 'none'"),
+            ("tasks", ["digits"], "after", "digits is forgotten before", "another task"),
+            ("control", "digits", "after", "does not fit in control", "expected the same"),
+            ("seeds", 2, "after", "does not fit in seeds", "as many seeds"),
+            ("base", {"file": "x"}, "after", "there is a `base`, too", "no base"),
+            ("pretrain", {"sources": {"digits": {"part": "train"}}, "recipe": {"epochs": 1}},
+             "later", "made by the experiment of `after`"),
+        )
+    ),
+    (f"{CLIP}/methods/no-conflict", {"along": "negmerge"}, "no-conflict", "the key `after`, too"),
     # Classifiers.
     (f"{RESNET}/scenario", "classifer", "'classifer'; did you mean 'classifier'?"),
     (f"{RESNET}/scenario", None, "mini-resnet.scenario is missing"),

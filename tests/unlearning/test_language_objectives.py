@@ -14,6 +14,7 @@ from answer_examples import FORGET, RETAIN, refusals, run, untrained
 
 from negmerge.data.tokenising import WITHOUT_LOSS
 from negmerge.unlearning import METHODS, core
+from negmerge.unlearning.methods import two_merged
 from negmerge.unlearning.methods.rmu import direction
 
 pytest.importorskip("transformers")
@@ -146,6 +147,14 @@ ON_RETAIN = {
     "kl": lambda now, start: kl(now["retain"], start["retain"]),
     "rmu": lambda now, start: apart(now["retain"], [one.hidden for one in start["retain"]]),
 }
+# Whose weights are not options of their names.
+WHOLE = {
+    "two-merged": lambda now, start: (
+        0.4 * 2 / 0.1 * minus_log_sigmoid(0.1 * (nll(now["forget"]) - nll(start["forget"])))
+        + 0.4 * kl(now["retain"], start["retain"])
+        + 0.2 * nll(now["retain"])
+    ),
+}  # fmt: skip
 
 
 def in_double(model):
@@ -168,6 +177,34 @@ def random_direction(model):
     return [part / length for part in parts]
 
 
+def test_two_changes_are_merged_as_peft_does():
+    first, second = [4.0, -1.0, 2.0, 0.5, 3.0], [-3.0, -2.0, 0.1, 0.6, -5.0]
+    changes = [torch.tensor(part) for part in (first, second)]
+    expected = torch.tensor([4.0, -1.5, 2.0, 0.6, -5.0])
+    assert torch.equal(two_merged.merged(changes, 0.8), expected)
+    # The merge of the factors of two adapters would be 2 * 3.5.
+    assert two_merged.merged([torch.tensor([6.0]), torch.tensor([-4.0])], 1.0).tolist() == [6.0]
+
+
+def test_what_two_models_changed_is_merged_and_added_to_the_start(monkeypatch):
+    starts, size = [], iter((1.0, 2.0))
+
+    def shift(model, *_, **__):
+        """Stand for a training: add the same to all numbers."""
+        starts.append(copy.deepcopy(model.state_dict()))
+        shift = next(size)
+        for parameter in model.parameters():
+            parameter.data += shift
+
+    monkeypatch.setattr(core, "fit", shift)
+    model = run("two-merged", density=1.0, factor=2.0)
+    for name, parameter in untrained().named_parameters():
+        assert torch.equal(starts[0][name], parameter)
+        assert torch.equal(starts[1][name], parameter)
+        moved = model.state_dict()[name]
+        torch.testing.assert_close(moved, parameter.data + 2 * 1.5, rtol=0, atol=1e-5)
+
+
 @pytest.fixture
 def minimised(monkeypatch):
     """A function that gives the loss that a method minimises, and the model, before any step."""
@@ -181,7 +218,7 @@ def minimised(monkeypatch):
     return minimised
 
 
-@pytest.mark.parametrize("name", ON_FORGET)
+@pytest.mark.parametrize("name", [*ON_FORGET, *WHOLE])
 def test_the_loss_and_its_slope_are_the_formula(name, minimised):
     has_both = "alpha" in METHODS[name].options.model_fields
     weights = {"gamma": GAMMA, "alpha": ALPHA} if has_both else {}
@@ -191,6 +228,8 @@ def test_the_loss_and_its_slope_are_the_formula(name, minimised):
     fixed = said(in_double(model))
 
     def formula(now):
+        if name in WHOLE:
+            return WHOLE[name](now, start)
         result = ON_FORGET[name](now, fixed, start)
         if not has_both:
             return result
@@ -198,7 +237,7 @@ def test_the_loss_and_its_slope_are_the_formula(name, minimised):
         return GAMMA * result + ALPHA * retained
 
     batch = PAIRS if METHODS[name].options.refusals else FORGET
-    value = loss(*RETAIN, *batch) if has_both else loss(*batch)
+    value = loss(*RETAIN, *batch) if has_both or name in WHOLE else loss(*batch)
     assert value.item() == pytest.approx(formula(fixed), rel=1e-5)
     value.backward()
     slopes = [

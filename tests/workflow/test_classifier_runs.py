@@ -33,10 +33,15 @@ def test_scores_hold_what_the_table_shows(finished):
         for method in METHODS:
             scores = records(finished, "scores", trial, method)
             chosen = method in ("gradient-ascent", "negmerge")
-            assert list(scores) == (["retain", "gap", "coarse"] if chosen else [None])
-            for score in scores.values():
-                assert [score[role]["n"] for role in ("forget", "retain", "test")] == [20, 180, 50]
-                assert set(score["membership"]) == FEATURES
+            whole = ["retain", "gap", "unlabelled", "coarse"] if chosen else [None]
+            assert list(scores) == [*whole, "halves"]
+            for name, score in scores.items():
+                # Ten of the twenty images that choose are left out of the scores.
+                sizes, features = [20, 180, 50], FEATURES
+                if name == "halves":
+                    sizes, features = [10, 170, 40], {"confidence"}
+                assert [score[role]["n"] for role in ("forget", "retain", "test")] == sizes
+                assert set(score["membership"]) == features
     original, retrain = (
         records(finished, "scores", "trial1", name)[None] for name in ("original", "retrain")
     )
@@ -71,6 +76,7 @@ def test_another_choice_has_its_own_grid_and_no_sweep_of_its_own(finished):
     assert (
         "coarse: criterion `coarse`, which is `gap` among 2 coefficients from 0 to 1 with 0" in text
     )
+    assert "on every other image that chooses and scored on all the others" in text
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """After a typical change of the demo exactly the jobs run again that depend on it.
 
-docs/first-change.md tells of these changes. Nothing is computed: all files of `demo` and of
+docs/tutorial.md tells of these changes. Nothing is computed: all files of `demo` and of
 `demo-full`, which extends it, are there, empty, and `snakemake --touch` has noted of what they
 would have been made.
 """
@@ -78,7 +78,7 @@ def test_the_change_of_the_page(after):
         figure: gap
         report: demo
     """)
-    page = (ROOT / "docs" / "first-change.md").read_text()
+    page = (ROOT / "docs" / "tutorial.md").read_text()
     (counts,) = re.findall(r"^(\d+) jobs run: (.*?)\. ", page, re.M)
     rules = [job.partition(":")[0] for job in found]
     named = ", ".join(f"{rules.count(rule)} `{rule}`" for rule in sorted(set(rules)))
@@ -108,7 +108,7 @@ BY_CHOICE = jobs("""
 """)
 BASE = jobs("""
     evaluate: mini-clip, digits, pretrained; mini-clip, letters, pretrained
-    evaluate: mini-clip, digits, gradfix
+    evaluate: mini-clip, digits, gradfix; mini-clip, digits, simplex
     durability: mini-clip, digits, pretrained
 """)
 

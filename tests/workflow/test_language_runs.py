@@ -7,6 +7,7 @@ import pytest
 
 from negmerge.checkpoints.states import read_state
 from negmerge.evaluation.outcomes import read_outcomes
+from negmerge.selection.choice import read_points
 from tiny_study import add_tiny_language
 
 TASK = "results/tiny_language/llama/forget25"
@@ -99,11 +100,15 @@ def test_vectors_may_start_before_the_authors_were_taught(finished_language, tmp
     run = finished_language.copy(tmp_path / "workflow")
     study = "config/studies/tiny_language.yaml"
     run.edit(study, "    finetune: {", "    vector: before\n    finetune: {")
-    ran = run.make(f"{TASK}/sweeps/negmerge.csv")
-    assert sorted(ran) == [*["finetune"] * 3, "merge", "score"]
+    grid = "{coefficient: [1.0, 2.0], retain_coefficient: [0.0, 1.0]}"
+    use = "      gradfix: {along: negmerge}\n"
+    run.edit(study, use, f"{use}      msa: {{along: negmerge, grid: {grid}}}\n")
+    ran = run.make(*(f"{TASK}/sweeps/{method}.csv" for method in ("negmerge", "msa")))
+    assert sorted(ran) == [*["finetune"] * 4, "merge", "score", "unlearn"]
     folder = run.folder / TASK
     before = read_state(folder.parent / "all" / "trained" / "before.safetensors")
-    for point in ("slow", "fast", "lora"):
+    # What MSA adds is tuned on a sample to retain, by the recipe of the first point.
+    for point in ("slow", "fast", "lora", "retain-of-fast"):
         tuned, vector = (
             read_state(folder / kind / f"{point}.safetensors") for kind in ("finetuned", "vectors")
         )
@@ -113,6 +118,10 @@ def test_vectors_may_start_before_the_authors_were_taught(finished_language, tmp
     # What forgets is the model that knows all, all the same.
     with open(folder / "sweeps" / "negmerge.csv", newline="") as stream:
         first = next(csv.DictReader(stream))
+    tried = {point.vector: point.options for point in read_points(folder / "sweeps/msa.csv")}
+    assert tried["coefficient2.0-retain_coefficient1.0"] == {
+        "coefficient": 2.0, "retain_coefficient": 1.0,
+    }  # fmt: skip
     original = scores(run, "original")
     assert float(first["coefficient"]) == 0
     assert float(first["forget_correct"]) == original["forget"]["correct"]

@@ -58,7 +58,7 @@ def test_a_point_that_is_new_or_set_otherwise_is_made_with_what_follows(editable
         "finetune: resnet, trial2, ls2",
     }
     assert {job for job in planned if job.startswith(("unlearn", "train", "base"))} == {
-        f"unlearn: clip, digits, {along}" for along in ("atlas", "gradfix")
+        f"unlearn: clip, digits, {along}" for along in ("atlas", "gradfix", "simplex")
     }
     assert {job for job in planned if job.startswith("sweep: clip")} == {"sweep: clip, digits, m10"}
     assert {job for job in planned if job.startswith("score: clip")} == {

@@ -1,8 +1,13 @@
 """The tiny study from nothing to its report: complete, repeatable, the same on any cores."""
 
+import csv
 import json
 
+import pytest
+
+from negmerge.checkpoints.states import read_state
 from negmerge.selection.choice import read_points
+from recomputation import recompute
 
 
 def test_every_output_of_the_study_is_there(finished):
@@ -68,3 +73,54 @@ def test_a_method_that_trains_makes_the_image_encoder_forget(editable):
     (score,) = json.loads((folder / "scores/perta.json").read_text())
     assert (score["forget"]["n"], score["control"]["n"]) == (397, 2000)
     assert "| PerTA | " in (editable.folder / table).read_text()
+
+
+def test_a_request_that_comes_later_starts_from_what_the_one_before_has_left(editable):
+    study = "config/studies/tiny.yaml"
+    later = """
+  later:
+    scenario: zero-shot
+    model: tiny-clip
+    control: fashion
+    tasks: [letters]
+    after: {experiment: clip, task: digits, method: uniform}
+    finetune: {epochs: 1, warmup_steps: 0}
+    pool: {points: {a: {}}}
+    methods:
+      pretrained: {}
+      negmerge: {}
+      no-conflict: {along: negmerge, grid: {coefficient: [0.5, 1.0]}}
+    coefficients: {step: 0.5, stop: 1.0}
+
+tables:
+  history:
+    kind: history
+    title: History
+    rows: [pretrained, negmerge, no-conflict]
+    columns: [{label: tiny, experiments: [later]}]
+"""
+    editable.edit(study, "\ntables:\n", later)
+    table = "results/tiny/tables/history.csv"
+    ran = editable.make(table)
+    expected = ["evaluate"] * 2 + ["export", "finetune", "head", "merge", "score", "table"]
+    assert [name for name in sorted(ran) if name != "prepare"] == [*expected, "unlearn"]
+    results = editable.folder / "results/tiny"
+    base = read_state(results / "clip/digits/unlearned/uniform.safetensors")
+    tuned, vector = (
+        read_state(results / f"later/letters/{kind}/a.safetensors")
+        for kind in ("finetuned", "vectors")
+    )
+    assert all(vector[name].equal(tuned[name] - base[name]) for name in vector)
+    # The earlier request's model is the base, so it has the same digits right.
+    (before,) = json.loads((results / "clip/digits/scores/uniform.json").read_text())
+    (after,) = json.loads((results / "later/letters/scores/pretrained.json").read_text())
+    assert after["earlier-digits"] == before["forget"]
+    assert after["control"] == before["control"]
+    with open(editable.folder / table, newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["experiment"] == "mean"]
+    values = {(row["method"], row["metric"]): row["value"] for row in rows}
+    (score,) = json.loads((results / "later/letters/scores/no-conflict.json").read_text())
+    earlier = [100 * one["earlier-digits"]["correct"] / 397 for one in (after, score)]
+    gain = max(0.0, earlier[1] - earlier[0])
+    assert float(values["no-conflict", "rebound"]) == pytest.approx(gain, abs=1e-6)
+    assert not recompute(results).problems()

@@ -1,7 +1,8 @@
 """Write the unlearned model of a method as a file, for use elsewhere."""
 
 from negmerge.checkpoints.states import write_state
-from negmerge.errors import find
+from negmerge.errors import UserError, find
+from negmerge.evaluation.accuracy import Ensemble
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
@@ -25,4 +26,9 @@ with job(snakemake):
         params.batch_size,
         params.re_estimates,
     )
+    if isinstance(network, Ensemble):
+        raise UserError(
+            f"{choice['method']}: the outputs of {len(network.members)} models are averaged, so "
+            "there is no unlearned model to write"
+        )
     write_state(snakemake.output.unlearned, network.state_dict(), choice)

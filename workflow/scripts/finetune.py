@@ -19,7 +19,7 @@ with job(snakemake) as provenance:
     fused = params.scenario["compute"]["fused"]
     point, labels = snakemake.wildcards.point, {}
     try:
-        finetuned = finetune(task, base, inputs.base, *how, fused)
+        finetuned = finetune(task, base, inputs.base, params.role, *how, fused)
         vector = task_vector(base, finetuned, output.finetuned)
     except NotFinite as error:
         print(f"diverged, so the pool is without this point: {error}")

@@ -1,5 +1,6 @@
 """Choose among a method's candidates, where its own job has not, and score what was chosen."""
 
+from functools import partial
 from pathlib import Path
 
 from negmerge.checkpoints.divergence import TIMES, split_diverged
@@ -9,7 +10,7 @@ from negmerge.files import write_json
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
-from negmerge.scenarios.scoring import score, score_choices
+from negmerge.scenarios.scoring import on_the_others, score, score_choices
 from negmerge.scenarios.task import Scoring
 from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.scenarios.validation import choose_candidate
@@ -40,7 +41,14 @@ with job(snakemake) as provenance:
         return score(task, network, choice, loaders, scoring)
 
     all_choices = choices(labels, params.about, selected, candidates)
-    records, outcomes = score_choices(all_choices, score_one, inputs.get("unchanged", []))
+    # What no criterion chose has other numbers on the half that a choice leaves.
+    for name, view in params.halved.items():
+        whole = [choice for choice in all_choices if choice["criterion"] is None]
+        all_choices += [choice | {"criterion": name} | view for choice in whole]
+    others = partial(on_the_others, most=params.validation["most"], seed=params.seed)
+    records, outcomes = score_choices(
+        all_choices, score_one, inputs.get("unchanged", []), dict.fromkeys(params.halved, others)
+    )
     # What a method that trains reads depends on its options, which its job has noted.
     used = params.data_used or read_metadata(candidates[0])["data_used"]
     origin = {"data_used": used, "made_from": provenance.made_from()}

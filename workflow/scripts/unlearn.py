@@ -16,6 +16,7 @@ from negmerge.selection.choice import load_criteria, write_points
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning import METHODS
 from negmerge.unlearning.tuning import stacked, tune
+from negmerge.vectors import task_vector
 
 with job(snakemake):
     inputs, params, labels = snakemake.input, snakemake.params, snakemake.wildcards
@@ -30,15 +31,18 @@ with job(snakemake):
     for choice in inputs.get("choice", []) if taken else []:
         by_main_rule, *_ = chosen_vectors(choice, taken).values()
         taken = [taken[by_main_rule]]
-    vectors = [read_state(path) for path in taken]
+    whole, _ = split_diverged(inputs.get("retained", []))
+    vectors = [read_state(path) for path in (*taken, *whole)]
+    # What earlier requests have subtracted, all together.
+    vectors += [task_vector(base, read_state(path), path) for path in inputs.get("first", [])]
 
     def train(searched: dict) -> nn.Module:
         """Train the base with the options that are searched."""
         model = task.network(base, inputs.base)
         freeze(model, params.freeze)
         options = params.options | searched
-        unlearn(model, method, options, task, classes, recipe, params.seed, loaders, vectors)
-        return model
+        how = recipe, params.seed, loaders, vectors
+        return unlearn(model, method, options, task, classes, *how)
 
     criteria = load_criteria(params.criteria, params.keep, inputs.get("reference", []))
     tuned = tune(

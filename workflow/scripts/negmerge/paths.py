@@ -111,6 +111,12 @@ def taken(experiment: Experiment, method: str) -> list[str]:
     )
 
 
+def retained(experiment: Experiment, method: str) -> list[str]:
+    """Return the path of the vector tuned on items to retain that a method adds."""
+    point = experiment.retain_point(method)
+    return [f"vectors/{point}.safetensors"] if point else []
+
+
 def chosen_of_taken(experiment: Experiment, method: str) -> list[str]:
     """Return the paths of the choice among those vectors, where one of several is taken."""
     along = experiment.use(method).along

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from negmerge import curves
 from negmerge.checkpoints.states import require_finite
 from negmerge.errors import NotFinite, UserError
+from negmerge.log_lines import SEEN
 from negmerge.seeds import derive_seed
 from negmerge.settings.recipe import Recipe
 
@@ -130,6 +131,8 @@ def fit(
             progress.after(step, total, rate)
             if saved is not None:
                 saved.after_step(run, step + 1, steps)
+    # What was done before a run was cut off counts, too; with batches of other sizes nearly so.
+    report(SEEN.format(round(progress.images * steps / max(steps - done, 1))))
     # The loss is not looked at in each step, and the last step may be the one that diverges.
     for name, tensor in model.state_dict().items():
         require_finite(tensor, name, f"after {steps} steps of training; lower the rate")

@@ -66,6 +66,7 @@ ROLES = {
     "forget": "authors",
     "retain": "authors",
     "all-retain": "authors",
+    "retain-sample": "authors",
     "refusals": "authors",
     "original": "authors",
     "before": "others",

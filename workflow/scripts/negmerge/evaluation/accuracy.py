@@ -1,6 +1,6 @@
 """What a network is to do with items, trained or measured on them; accuracy, and relearn time."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,8 +56,35 @@ def joined(outputs: Sequence[Outputs]) -> Outputs:
     return tuple(torch.cat(parts) for parts in zip(*outputs, strict=True))
 
 
+class Ensemble(nn.Module):
+    """Models of one architecture; its logits are the logarithm of their mean probabilities."""
+
+    def __init__(self, members: Iterable[nn.Module]):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return predict(self, None, images)
+
+
+def member_states(state: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Return the states of the members of an ensemble; of another model's state, none."""
+    members: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in state.items():
+        is_member, _, rest = name.partition("members.")
+        if is_member or not rest:
+            return []
+        number, _, inner = rest.partition(".")
+        members.setdefault(number, {})[inner] = tensor
+    return list(members.values())
+
+
 def predict(network: nn.Module, head: Tensor | None, images: Tensor) -> Tensor:
     """Compute the logits (n, classes) of images; a network with a `head` gives unit features."""
+    if isinstance(network, Ensemble):
+        shares = [predict(member, head, images).softmax(dim=1) for member in network.members]
+        mean = torch.stack(shares).mean(dim=0)
+        return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
     outputs = network(images)
     return outputs if head is None else outputs @ head.T
 

@@ -18,6 +18,8 @@ LABELS = ("experiment", "task", "method")
 RIGHT, CONFIDENCE = "_right", "_confidence"
 # The verdict of the membership attack by confidence: the image looks unseen.
 UNSEEN = "forget_unseen"
+# In a score: of how many models outputs were averaged, and how far two halves of them differ.
+ENSEMBLE = "ensemble"
 
 
 @dataclass(frozen=True)

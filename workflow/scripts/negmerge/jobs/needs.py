@@ -84,7 +84,8 @@ def train(case: Case) -> Work:
 def finetune(case: Case) -> Work:
     """Train the base on what it should forget; write the model and its task vector."""
     recipe = case.experiment.recipe(case.wildcards["task"], case.wildcards["point"])
-    images = recipe.epochs * case.counts["forget"]["train"]
+    role = case.experiment.tuned_on(case.wildcards["point"])
+    images = recipe.epochs * case.counts[role]["train"]
     memory = case.holds(3 + SAVED, recipe=recipe)
     return case.work(trained=images, moved=3, written=2 * case.state, memory=memory)
 
@@ -179,21 +180,24 @@ def unlearn(case: Case) -> Work:
     scales = [option for option, values in use.grid.items() if is_scale(values)]
     beside = 2 * case.halvings * len(scales)
     batches, models = tried[0].batches_per_step, len(tried) + beside + 1
-    vectors = len(paths.taken(experiment, name))
+    vectors = len(paths.taken(experiment, name) + paths.retained(experiment, name))
+    members = getattr(tried[0], "members", 1)  # models whose outputs are averaged
     images = batches * sum(case.counts[role]["train"] for role in tried[0].passes)
     recipe = experiment.unlearn
     recipe = recipe.model_copy(update={"batch_size": batches * recipe.batch_size})
     return case.work(
         trained=images * (sum(epochs) + beside * max(epochs)),
         step=case.costs.unlearning,
-        passed=models * case.validation,
+        passed=members * models * case.validation,
         loaded=case.validation,
-        moves=models,
-        moved=criteria + vectors,
+        moves=members * models,
+        moved=members * criteria + vectors,
         attack=models * case.attack("select"),
-        written=criteria * case.state,
+        written=members * criteria * case.state,
         # The base, the best models and vectors; a method holds masks, a teacher or an old gradient.
-        memory=case.validating(2 + 2 * criteria + vectors, beside=3 + vectors, recipe=recipe),
+        memory=case.validating(
+            2 + 2 * members * criteria + vectors, beside=2 + members + vectors, recipe=recipe
+        ),
     )
 
 

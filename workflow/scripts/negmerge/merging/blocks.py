@@ -1,6 +1,7 @@
 """Many vectors, read block by block: the same rows of one tensor of each at a time."""
 
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,8 @@ STREAMS = 4
 BATCH = 8
 # The largest piece of memory that lets GNU's C library raise its threshold.
 PIECE = 2**25 - 2**16
+# Bytes of a file that come into memory at a time, at least.
+PAGE = 4096
 
 
 class Workers:
@@ -65,6 +68,8 @@ class Workers:
 
     def __init__(self, threads: int | None = 1, device: torch.device = CPU):
         self.device = device
+        # Seconds of all threads in what merges compute, without reading and writing files.
+        self.computing = 0.0
         threads = threads or available_processors()
         self.threads = max(threads, STREAMS) if device.type == "cuda" else threads
         self._batch = 1 if device.type == "cuda" else BATCH
@@ -166,7 +171,12 @@ class Finetuned(Stored):
 
 def _read(file: StoredState, block: "Block") -> Tensor:
     """Read numbers of a file; they are widened on the device, so that fewer bytes go there."""
-    return to_device(file.numbers(block.name, block.start, block.stop), block.device)
+    start = time.perf_counter()
+    numbers = file.numbers(block.name, block.start, block.stop)
+    # Each page of the mapped file is touched here, or it would be read while one computes.
+    numbers.view(torch.uint8)[::PAGE].sum()
+    block.vectors.workers.computing -= time.perf_counter() - start
+    return to_device(numbers, block.device)
 
 
 def is_finite(numbers: Tensor) -> bool:

@@ -1,6 +1,7 @@
 """Merging states in memory, and files of any size within a fixed amount of memory."""
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -208,12 +209,15 @@ def combined(
         disable=not progress,
     ) as bar:
         pool.passed = bar.update
+        start = time.perf_counter()
         if method.survey is not None and "survey" not in settings:
             settings = {**settings, "survey": method.survey(pool, **settings)}
+        pool.workers.computing += time.perf_counter() - start
         # How many passes a survey makes can depend on the options and the numbers.
         bar.total = bar.n + size
 
         def work(block: Block) -> tuple[Block, Result]:
+            start = time.perf_counter()
             rows = method.combine(block, **settings)
             if scale:
                 # Adding 0 makes +0 of -0.
@@ -221,6 +225,7 @@ def combined(
             # A sum can overflow though its terms are finite.
             if not is_finite(rows):
                 require_finite(rows, block.name, f"{method.title}'s result")
+            pool.workers.computing += time.perf_counter() - start
             return block, then(block, to_host(rows.reshape(-1)))
 
         yield from pool.map(work, names)

@@ -11,7 +11,7 @@ import pandas as pd
 from negmerge import plugins
 from negmerge.checkpoints.divergence import DIVERGED, TIMES, is_nothing_left
 from negmerge.errors import UserError, unknown
-from negmerge.evaluation.outcomes import Outcomes
+from negmerge.evaluation.outcomes import ENSEMBLE, Outcomes
 from negmerge.files import write_text
 from negmerge.reporting.compare import amount_cells, compare
 from negmerge.reporting.records import FOOTNOTES, KEEPS_MORE, MEAN
@@ -29,14 +29,14 @@ COLUMNS = (
     "value", "standard_error", "std", "seeds", "lowest", "highest", "runs", "p_value",
     "p_negmerge", "with_best", "averaged", "images", "coefficient", "choice", "kind", "tried",
     *FOOTNOTES, "criterion", "by", "among", "keep", "data_used", "trained_on", "models", "diverged",
-    TIMES,
+    TIMES, ENSEMBLE,
     "trainable", "state", "paper", "paper_source", "comparable", "difference",
 )  # fmt: skip
 # Numbers among them are lists where a cell averages over records that differ in them.
 TEXT_COLUMNS = (
     "column", "row", "method", "metric", "unit", "better", "experiment", "task", "coefficient",
     "choice", "kind", "tried", "criterion", "by", "among", "keep", "data_used", "trained_on",
-    "models", "diverged", TIMES, "trainable", "state", "paper_source",
+    "models", "diverged", TIMES, ENSEMBLE, "trainable", "state", "paper_source",
 )  # fmt: skip
 # Six digits after the point: far below any standard error, and free of the last bits that differ
 # between machines.
@@ -96,7 +96,7 @@ def cells(
 
     Each column begins with how much there is to forget (`records.TO_FORGET`), without a row. Then
     comes, of each row and metric, the mean over the column's experiments and tasks (`mean` in both
-    columns), and each single cell. What there is not, is missing.
+    columns), and each single cell. A cell without a number is missing.
     """
     for labels in ([column["label"] for column in table["columns"]], list(table["rows"].values())):
         for label in labels:
@@ -169,7 +169,7 @@ def _column(
 
 def _keeps_more(scenario: Scenario, record: Mapping, base: Mapping) -> bool:
     """Whether a model has more of what is to be kept than the base, beyond the standard error."""
-    kept = next((one for one in scenario.metrics if one.name == scenario.roles[1]), None)
+    kept = next((m for m in scenario.metrics if m.name == scenario.roles[1]), None)
     if kept is None or kept.better != "higher" or is_nothing_left(record):
         return False
     own, before = kept.measure(record), kept.measure(base)
@@ -180,14 +180,16 @@ def _keeps_more(scenario: Scenario, record: Mapping, base: Mapping) -> bool:
 def of_criterion(
     entries: Iterable[tuple[tuple[str, str, str], str | None, T]], criterion: str | None
 ) -> dict[tuple[str, str, str], T]:
-    """Keep what one criterion chose, and what none chose and so holds for every criterion."""
+    """Keep what one criterion chose, and else what none chose and so holds for all of them."""
     kept, known = {}, set()
     for place, own, entry in entries:
         if (place, own) in known:
             raise UserError(f"two records of {'/'.join(place)}, expected one")
         known.add((place, own))
-        if own is None or criterion is None or own == criterion:
+        if own is None or criterion is None:
             kept.setdefault(place, entry)
+        elif own == criterion:
+            kept[place] = entry
     return kept
 
 
@@ -239,6 +241,7 @@ def summary(
         **{name: any(map(note.applies, records)) for name, note in FOOTNOTES.items()},
         "data_used": _distinct(map(_data_used, records)),
         "trained_on": _distinct(record.get("trained_on") for record in records),
+        ENSEMBLE: "; ".join(filter(None, map(_ensemble, records))) or None,
         DIVERGED: _distinct(point for record in records for point in record.get(DIVERGED, ())),
     }
     for key in ("criterion", "keep"):
@@ -273,6 +276,15 @@ def _coefficient(record: Mapping) -> str | None:
     """Spell a record's coefficient; a model that nothing was subtracted from has none."""
     is_missing = record.get("vector") is None or record.get("coefficient") is None
     return None if is_missing else f"{record['coefficient']:.10g}"
+
+
+def _ensemble(record: Mapping) -> str | None:
+    """Say of how many models the outputs are averaged, and how far two halves of them differ."""
+    if ENSEMBLE not in record:
+        return None
+    one, other = record[ENSEMBLE]["forget_by_halves"]
+    count = record[ENSEMBLE]["models"]
+    return f"{count} models, forget accuracy {one:.2f} and {other:.2f} % by halves"
 
 
 def _choice(record: Mapping) -> str | None:

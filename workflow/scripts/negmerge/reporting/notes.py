@@ -6,6 +6,7 @@ import pandas as pd
 
 from negmerge.checkpoints.divergence import DIVERGED, TIMES
 from negmerge.errors import find
+from negmerge.evaluation.outcomes import ENSEMBLE
 from negmerge.evaluation.uncertainty import RESAMPLES, SIGNIFICANCE
 from negmerge.reporting.cells import is_second_hand
 from negmerge.reporting.compare import FEW_POINTS, is_little
@@ -80,6 +81,12 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
         lines.append(
             f"{row}: by construction {times} times the mean. Its coefficient is in units of the "
             "mean, so the row is equal to that of the mean."
+        )
+    single = rows[(rows["experiment"] != MEAN) & rows[ENSEMBLE].notna()]
+    for row, text in single[["row", ENSEMBLE]].drop_duplicates().values:
+        lines.append(
+            f"{row}: a bound, no model to hand on: the probabilities of models drawn from the "
+            f"simplex of the pool are averaged; {text} of them."
         )
     lines += [*table.get("differs", []), *_paper(table, kind.about_paper, rows)]
     return [*dict.fromkeys(lines), *([table["note"]] if table.get("note") else [])]

@@ -30,11 +30,17 @@ def read_benchmark(path: str | Path) -> pd.DataFrame:
 
 def waited(benchmark: str | Path) -> float:
     """Return the seconds of a benchmark in which the job waited for a GPU, as its log says."""
+    return sum(seconds for (seconds,) in logged(benchmark, WAITED))
+
+
+def logged(benchmark: str | Path, line: str) -> list[tuple[float, ...]]:
+    """Return the numbers in each line of a form that the log beside a benchmark has."""
     folder, _, place = str(benchmark).rpartition("/benchmarks/")
     log = Path(folder, "logs", place).with_suffix(".log")
     text = log.read_text(errors="replace") if log.is_file() else ""
-    line = "^" + WAITED.format(r"(\d+\.\d)") + "$"
-    return sum(map(float, re.findall(line, text, re.MULTILINE)))
+    form = re.compile(line.replace("{}", r"(\d+(?:\.\d+)?)"))
+    matches = filter(None, map(form.fullmatch, text.splitlines()))
+    return [tuple(map(float, match.groups())) for match in matches]
 
 
 def rule_times(paths: Iterable[str | Path]) -> list[tuple]:

@@ -1,4 +1,4 @@
-"""Fine-tuning a base on the items that it should forget, for one point of a pool."""
+"""Fine-tuning a model on the items to forget, for one point of a pool."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,15 @@ from negmerge.scenarios.task import Task
 from negmerge.settings.recipe import Recipe
 from negmerge.training import Resumable, fit
 
-# The keys of a recipe that say which part of a language model is trained.
-PARTS = ("lora", "layers")
+# The keys of a recipe that say which part of a language model is trained, and from where.
+PARTS = ("lora", "layers", "start")
 
 
 def finetune(
     task: Task,
     base: State,
     where: str,
+    role: str,
     settings: Mapping,
     frozen: str,
     seed: int,
@@ -28,7 +29,7 @@ def finetune(
     saved: Resumable,
     fused: bool,
 ) -> State:
-    """Fine-tune a base, all of it or by an adapter that is then merged into it."""
+    """Fine-tune a base on a role, all of it or by an adapter that is then merged into it."""
     recipe = Recipe.model_validate({key: settings[key] for key in settings if key not in PARTS})
     adapter = settings.get("lora")
     network = task.network(base, where)
@@ -39,13 +40,13 @@ def finetune(
         trained = adapted(network, adapter, adapter_seed if adapter["same_start"] else seed)
     else:
         trained = network
-    forget = task.role("forget", "train")
-    batches = forget.training_batches(recipe, seed, loaders)
+    taught = task.role(role, "train")
+    batches = taught.training_batches(recipe, seed, loaders)
     fit(
         trained,
         batches,
         len(batches),
-        forget.objective.loss(trained, recipe.label_smoothing),
+        taught.objective.loss(trained, recipe.label_smoothing),
         recipe,
         device,
         seed=seed,

@@ -8,6 +8,7 @@ from torch import nn
 from negmerge.checkpoints.divergence import DIVERGED, is_nothing_left, split_diverged
 from negmerge.checkpoints.states import State, read_state, read_vector
 from negmerge.errors import UserError, find
+from negmerge.evaluation.accuracy import Ensemble, member_states
 from negmerge.files import read_json_records
 from negmerge.scenarios.task import Task
 from negmerge.selection.choice import Choice
@@ -70,7 +71,10 @@ def unlearned_network(
     re_estimates: bool,
 ) -> nn.Module:
     """Build the unlearned model."""
-    network = task.network(unlearned_state(read_state(base), choice, candidates), base)
+    state = unlearned_state(read_state(base), choice, candidates)
+    if members := member_states(state):
+        return Ensemble([task.network(member, base) for member in members])
+    network = task.network(state, base)
     if re_estimates and choice["coefficient"] and choice["kind"] not in TRAINED:
         task.reset_batchnorm(network, batch_size)
     return network

@@ -21,11 +21,11 @@ def unlearn(
     seed: int,
     loaders: int = 0,
     vectors: Sequence[State] = (),
-) -> None:
-    """Let a model forget, in place."""
+) -> nn.Module:
+    """Let a model forget, in place, and return it or what takes its place."""
     checked = method.check(method.title, options)
-    if checked.vectors != "none" and not vectors:
-        raise NotFinite("all vectors to move along diverged")
+    if checked.vectors != "none" and len(vectors) <= checked.one_more:
+        raise NotFinite("the vectors to move along diverged")
     recipe = recipe_for(recipe, checked)
     forget, retain = (task.role(name, "train") for name in task.roles[:2])
     refusals = None
@@ -48,4 +48,5 @@ def unlearn(
             for vector in vectors
         ),
     )
-    method.run(model, data, checked)
+    other = method.run(model, data, checked)
+    return model if other is None else other

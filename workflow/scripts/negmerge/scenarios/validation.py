@@ -24,6 +24,8 @@ def load_validation(
     re_estimates: bool,
     roles: Iterable[str] | None = None,
     seed: int = 0,
+    halves: bool = False,
+    unlabelled: str | None = None,
 ) -> Validation:
     """Read the base and the items that choose a coefficient."""
     state = read_state(base)
@@ -40,6 +42,8 @@ def load_validation(
         sets,
         (lambda moved: task.reset_batchnorm(moved, batch_size, most)) if re_estimates else None,
         lambda outputs: task.selection_metrics(outputs, seed),
+        halves,
+        unlabelled,
     )
 
 

@@ -12,9 +12,12 @@ from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Accuracy, average_gap
 from negmerge.files import write_text
 
-GAP, COEFFICIENT = "gap", "coefficient"
+GAP, UNLABELLED, COEFFICIENT = "gap", "unlabelled", "coefficient"
+AGREEMENT = "agreement"
 # What comes before the name of an option in the heading of its column.
 OPTION = "option_"
+# The same for a measure on every other item.
+HALF = "half_"
 # With fewer values than these beside the base every choice is at an end, which then says nothing.
 FEWEST_COEFFICIENTS, FEWEST_VALUES = 2, 3
 
@@ -69,6 +72,9 @@ class Point:
     # others. Empty for a vector or model whose training diverged.
     accuracy: Mapping[str, Accuracy]
     further: Mapping[str, float] = field(default_factory=dict)  # other measures in percent, by name
+    # All these measures in percent on every other item, where a criterion chooses by them.
+    half: Mapping[str, float] = field(default_factory=dict)
+    agreement: float | None = None  # `neighbour_agreement`, where a criterion chooses by it
     # The options that are searched, of a trained model or of a merge.
     options: Mapping[str, float | str] = field(default_factory=dict)
     # The criteria that may choose it: all of them for the points of a grid, and for a point beside
@@ -127,23 +133,26 @@ class Criterion:
     """What chooses among points.
 
     `control` and `retain` take the lowest forget accuracy that keeps accuracy on the role of that
-    name; `gap` the smallest `average_gap` to Retrain. Of equals: the smaller coefficient, the first
-    name.
+    name; `gap` the smallest `average_gap` to Retrain; `unlabelled` the largest
+    `neighbour_agreement`. Of equals: the smaller coefficient, the first name.
     """
 
     name: str
     keep: float  # share of the base's accuracy to keep, 0..1
     reference: Mapping[str, float] | None = None  # for `gap`: Retrain's measures in percent by name
-    by: str = ""  # `control`, `retain` or `gap`, where that is not its name
+    by: str = ""  # `control`, `retain`, `gap` or `unlabelled`, where that is not its name
     # The grid of coefficients that it chooses among, and how often it halves their distance; by
     # default as all others do.
     coefficients: Sequence[float] = ()
     halvings: int | None = None
+    halves: bool = False  # whether it sees every other item alone, as the reference then does
 
     def order(self, base: Point) -> Callable[[Point], tuple]:
         """Return a key by which the better of two points is the smaller one."""
         if self._is_gap:
             return lambda point: (self._gap(point), point.coefficient, point.vector)
+        if UNLABELLED in (self.by, self.name):
+            return lambda point: (-point.agreement, point.coefficient, point.vector)
 
         def key(point: Point) -> tuple:
             if qualifies(point.forget, point.control, base.control, self.keep):
@@ -164,12 +173,15 @@ class Criterion:
             return nothing_left(base, diverged, tried)
         best = min(measured, key=self.order(base), default=base)
         lower, upper = _ends(best, own if self.coefficients else points)
+        (forget, kept, *_), (_, baseline, *_) = (
+            self._measures(point).values() for point in (best, base)
+        )
         return Choice(
             vector=best.vector,
             coefficient=best.coefficient,
-            forget_accuracy=100 * best.forget,
-            control_accuracy=100 * best.control,
-            control_baseline=100 * base.control,
+            forget_accuracy=forget,
+            control_accuracy=kept,
+            control_baseline=baseline,
             upper_end=upper,
             lower_end=lower,
             tried=tried,
@@ -182,7 +194,10 @@ class Criterion:
         return GAP in (self.by, self.name)
 
     def _gap(self, point: Point) -> float:
-        return average_gap(point.percentages, self.reference or {})
+        return average_gap(self._measures(point), self.reference or {})
+
+    def _measures(self, point: Point) -> Mapping[str, float]:
+        return point.half if self.halves else point.percentages
 
 
 def find_base(points: Sequence[Point]) -> Point:
@@ -230,12 +245,14 @@ def load_criteria(
     choices: Iterable[Mapping], keep: float, reference: Sequence[str | Path]
 ) -> list[Criterion]:
     """Load criteria as settings give them; `reference` is the file of Retrain's measures."""
-    measures = [read_points(path)[0].percentages for path in reference]
-    keys = ("by", "coefficients", "halvings")
-    return [
-        Criterion(choice["name"], keep, *measures, **{key: choice[key] for key in keys})
-        for choice in choices
-    ]
+    retrain = read_points(reference[0])[0] if reference else None
+    keys = ("by", "coefficients", "halvings", "halves")
+    criteria = []
+    for choice in choices:
+        measures = retrain and (retrain.half if choice["halves"] else retrain.percentages)
+        how = {key: choice[key] for key in keys}
+        criteria.append(Criterion(choice["name"], keep, measures, **how))
+    return criteria
 
 
 def write_points(
@@ -252,6 +269,8 @@ def write_points(
         for role, accuracy in point.accuracy.items():
             row |= {f"{role}_correct": accuracy.correct, f"{role}_n": accuracy.n}
         row |= point.further
+        row |= {f"{HALF}{name}": value for name, value in point.half.items()}
+        row |= {} if point.agreement is None else {AGREEMENT: point.agreement}
         row |= {f"{OPTION}{name}": value for name, value in point.options.items()}
         row["criteria"] = " ".join(point.criteria)
         rows.append(row | ({DIVERGED: " ".join(missing)} if missing else {}))
@@ -281,6 +300,8 @@ def _point(row: Mapping[str, str]) -> Point:
     cells = {key: value for key, value in row.items() if value}
     for name in ("experiment", "task", "criteria", DIVERGED):
         cells.pop(name, None)
+    half = {name: float(cells.pop(name)) for name in list(cells) if name.startswith(HALF)}
+    agreement = cells.pop(AGREEMENT, None)
     accuracy = {}
     for role in [key.removesuffix("_n") for key in cells if key.endswith("_n")]:
         correct, n = _number(cells.pop(f"{role}_correct")), int(cells.pop(f"{role}_n"))
@@ -291,6 +312,8 @@ def _point(row: Mapping[str, str]) -> Point:
         vector=cells.pop("vector"),
         coefficient=float(cells.pop(COEFFICIENT)),
         accuracy=accuracy,
+        agreement=None if agreement is None else float(agreement),
+        half={name.removeprefix(HALF): value for name, value in half.items()},
         criteria=tuple(row["criteria"].split()),
         options={
             key.removeprefix(OPTION): _option(cells.pop(key))

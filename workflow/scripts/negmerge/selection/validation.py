@@ -11,6 +11,7 @@ from negmerge.checkpoints.divergence import split_diverged
 from negmerge.checkpoints.states import State, read_state, read_vector
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
+from negmerge.evaluation.agreement import features_seen, neighbour_agreement
 from negmerge.selection.choice import Choice, Criterion, Point, nothing_left, option_ends
 from negmerge.selection.greedy import greedy, mean_of_best
 from negmerge.selection.search import Chosen, CoefficientGrid, Count, explore, search
@@ -80,11 +81,14 @@ class Validation:
         sets: Mapping[str, tuple[Objective, EvaluationBatches]],
         reset_batchnorm: Callable[[nn.Module], None] | None = None,
         further: Callable[[Mapping], dict[str, float]] = lambda outputs: {},
+        halves: bool = False,
+        unlabelled: str | None = None,
     ):
         self._network = network.eval()
         self._device = next(network.parameters()).device
         self._base = self.placed(base)
-        self._reset_batchnorm, self._further = reset_batchnorm, further
+        self._reset_batchnorm, self._further, self._halves = reset_batchnorm, further, halves
+        self._unlabelled = unlabelled  # the role whose items choose without their labels
         self._sets = {role: _Set(role, network, *pair) for role, pair in sets.items()}
         self.sizes = {role: [len(b) for b in items.order] for role, items in self._sets.items()}
 
@@ -101,15 +105,29 @@ class Validation:
 
     def measure(self, name: str, coefficient: float, network: nn.Module | None = None) -> Point:
         """Measure the network as it was moved, or another one."""
-        outputs, counts = {}, {}
+        outputs, counts, half, agreement = {}, {}, {}, None
         for role, items in self._sets.items():
-            outputs[role] = items.outputs(network or self._network)
+            if role != self._unlabelled:
+                outputs[role] = items.outputs(network or self._network)
+                continue
+            with features_seen(network or self._network) as features:
+                outputs[role] = items.outputs(network or self._network)
+            # The features come in the order of the batches.
+            logits = outputs[role][0][torch.cat(items.order)]
+            agreement = neighbour_agreement(torch.cat(features), logits)
         for role, items in self._sets.items():
             # What `counting` gives for the base, whatever the batches do to the last bits.
             of_base = network is None and coefficient == 0
             scores = items.scores_of_base if of_base else items.objective.scores(outputs[role])
             counts[role] = total(scores)
-        return Point(name, coefficient, counts, self._further(outputs))
+            if self._halves:
+                half[role] = 100 * total(scores[::2]).share
+        if self._halves:
+            half |= self._further(
+                {role: tuple(part[::2] for part in parts) for role, parts in outputs.items()}
+            )
+        further = self._further(outputs)
+        return Point(name, coefficient, counts, further, half=half, agreement=agreement)
 
     def counting(self, read: Callable[[str], tuple[State, str | Path]]) -> Count:
         """Return a function that counts right answers of base - coefficient * vector in a batch.

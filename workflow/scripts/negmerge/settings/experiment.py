@@ -30,7 +30,7 @@ from negmerge.settings.recipe import (
 )
 from negmerge.settings.runs import Run, check_run
 
-Criterion = Literal["control", "retain", "gap"]
+Criterion = Literal["control", "retain", "gap", "unlabelled"]
 
 
 class Coefficients(Settings):
@@ -85,12 +85,19 @@ class Coefficients(Settings):
 class OtherChoice(Settings):
     """One more choice among the same candidates."""
 
-    criterion: Criterion = Field(description="What chooses, as above.")
+    criterion: Criterion = Field(description="The criterion that chooses.")
     coefficients: Coefficients | None = Field(
         None, description="The grid of coefficients that it chooses among; null: the experiment's."
     )
     halvings: Annotated[int, Field(ge=0, le=6)] | None = Field(
-        None, description="As above, for this choice; null: as many."
+        None,
+        description="How many times to halve the distance for this choice; null: as often as for "
+        "the main one.",
+    )
+    halves: bool = Field(
+        False,
+        description="For `gap`: choose on every second one of the images that choose, and score on "
+        "the rest, so that nothing that chose is scored.",
     )
 
 
@@ -101,7 +108,8 @@ class Selection(Settings):
         "control",
         description="control (zero-shot), retain (classifier): lowest forget accuracy that keeps "
         "the accuracy on the control or retain set; gap (classifier): smallest average gap to "
-        "Retrain, which must be known for it.",
+        "Retrain, which must be known for it; unlabelled (classifier): predictions that agree best "
+        "among test images with alike features, without their labels.",
     )
     other_criteria: list[Criterion] = Field(
         [],
@@ -145,11 +153,26 @@ class Selection(Settings):
         """Whether a criterion compares with Retrain."""
         return "gap" in self.criteria.values()
 
+    @property
+    def reads_test_images(self) -> bool:
+        """Whether a criterion chooses by test images, with their labels or without."""
+        return self.is_compared or "unlabelled" in self.criteria.values()
+
+    @property
+    def halved(self) -> list[str]:
+        """The choices that leave a half of what is scored unseen."""
+        return [name for name, choice in self.other_choices.items() if choice.halves]
+
     @model_validator(mode="after")
     def _names_of_their_own(self):
-        for name in self.other_choices:
+        for name, choice in self.other_choices.items():
             if name in get_args(Criterion):
                 raise ValueError(f"other_choices: {name!r} is a criterion; expected another name")
+            if choice.halves and choice.criterion != "gap":
+                raise ValueError(
+                    f"other_choices.{name}: halves with the criterion {choice.criterion!r}; "
+                    "expected `gap`"
+                )
         return self
 
 
@@ -182,7 +205,7 @@ class Experiment(Settings, ABC):
 
     scenario: str = Field(description="What kind of model forgets.")
     model: str = Field(description="A row of config/models.yaml.")
-    seed: int | None = advanced(None, ge=0, description="Instead of the study's seed.")
+    seed: int | None = advanced(None, ge=0, description="A seed in place of the study's.")
     seeds: PositiveInt = Field(
         1,
         description="How many times to run all of it, each time with other random numbers. Tables "
@@ -228,6 +251,13 @@ class Experiment(Settings, ABC):
     def repeated(self, number: int) -> "Experiment":
         """Return a copy for a further seed, with what would else be the same in both."""
         return self.model_copy(update={"seeds": 1})
+
+    def link(self, where: str, others: Mapping[str, "Experiment"]) -> None:
+        """Look up the experiment of a study to which this one refers."""
+
+    def scored(self, task: str) -> tuple[str, ...]:
+        """The roles whose items a task's jobs read."""
+        return self.SCENARIO.roles
 
     def home(self, name: str, place: str) -> str:
         """Name the experiment that makes a file: the first, where no seed decides what it holds."""
@@ -275,6 +305,12 @@ class Experiment(Settings, ABC):
             if any(fnmatch.fnmatchcase(point, pattern) for pattern in patterns)
         ]
 
+    def retain_point(self, method: str) -> str | None:
+        """The point of what a method adds: a sample to retain, by the first recipe of `along`."""
+        use = self.use(method)
+        is_added = methods.base_name(method) == methods.MSA
+        return methods.RETAIN_OF + self.points(use.along)[0] if is_added else None
+
     def single(self, method: str) -> str | None:
         """The use of task-arithmetic that chooses the vector that a method masks, or is itself."""
         self.use(method)
@@ -313,10 +349,10 @@ class Experiment(Settings, ABC):
         return methods.kind(method) in methods.CHOSEN or bool(grid)
 
     def is_pruned(self, method: str) -> bool:
-        """Whether a search takes the place of sweeps, which `gap` needs all the same."""
+        """Whether a search takes the place of sweeps, which `gap` and `unlabelled` need."""
         search = self.use(method).search or self.selection.search
         is_asked = search == "exact-pruned" and methods.kind(method) in methods.CHOSEN
-        return is_asked and not self.selection.is_compared
+        return is_asked and not self.selection.reads_test_images
 
     @property
     def choices(self) -> list[dict[str, Any]]:
@@ -329,12 +365,21 @@ class Experiment(Settings, ABC):
                 grid = other.coefficients.values if other.coefficients else grid
                 halvings = halvings if other.halvings is None else other.halvings
                 among = f"`{criterion}` among {len(grid)} coefficients from 0 to {grid[-1]:g}"
-                view = {"by": criterion, "among": f"{among} with {halvings} halvings"}
+                among += f" with {halvings} halvings"
+                if other.halves:
+                    among += ", on every other image that chooses and scored on all the others"
+                view = {"by": criterion, "among": among}
             # Without others all choose among all that are tried.
             own = grid if self.selection.other_choices else []
             choice = {"name": name, "by": criterion, "coefficients": own, "halvings": halvings}
+            choice["halves"] = name in self.selection.halved
             choices.append(choice | {"view": view})
         return choices
+
+    @property
+    def halved(self) -> dict[str, dict[str, str]]:
+        """What records say of the choices that leave a half of what is scored, by their names."""
+        return {choice["name"]: choice["view"] for choice in self.choices if choice["halves"]}
 
     @property
     def tried_coefficients(self) -> list[float]:
@@ -352,6 +397,15 @@ class Experiment(Settings, ABC):
     def start_place(self) -> str:
         """Where fine-tuning starts, and what a task vector is the difference to: the base."""
         return self.base_place
+
+    def start_of(self, point: str) -> str:
+        """Where the fine-tuning of a point starts."""
+        return self.start_place
+
+    @staticmethod
+    def tuned_on(point: str) -> str:
+        """The role that a point is fine-tuned on."""
+        return "retain-sample" if point.startswith(methods.RETAIN_OF) else "forget"
 
     @property
     @abstractmethod
@@ -402,8 +456,9 @@ class Experiment(Settings, ABC):
             # A scenario that has methods of this kind has the key `unlearn`.
             if methods.kind(name) == "unlearn":
                 yield from self._unlearning_runs(name, use, counts)
-        images = training_images(counts, "forget")
-        for point in () if self.pool.files else self.pool.changes:
+        added = filter(None, map(self.retain_point, self.methods))
+        for point in () if self.pool.files else [*self.pool.changes, *dict.fromkeys(added)]:
+            images = training_images(counts, self.tuned_on(point))
             yield Run(f"finetune ({task}, point {point})", self.recipe(task, point), images)
         for name, taught in (self.durability.taught if self.durability else {}).items():
             counted = training_images(counts, taught.role)
@@ -457,6 +512,7 @@ class Experiment(Settings, ABC):
         return None
 
     def recipe(self, task: str, point: str) -> Recipe:
+        point = point.removeprefix(methods.RETAIN_OF)
         change = find("point", point, {} if self.pool.files else self.pool.changes)
         changed = update(self.finetune.model_dump(), change)
         if isinstance(changed["epochs"], Mapping):

@@ -40,11 +40,14 @@ class Study(Extension):
     compute: Chosen = Field(
         "exact",
         validate_default=True,
-        description="How exactly and how fast: a preset, or keys that differ from one.",
+        description="How exactly and how fast models are computed: a preset, or keys that differ "
+        "from one.",
     )
-    experiments: dict[FileName, Experiment] = Field(min_length=1, description="By name.")
-    tables: dict[FileName, Table] = Field({}, description="By file name.")
-    figures: dict[FileName, Figure] = Field({}, description="By file name.")
+    experiments: dict[FileName, Experiment] = Field(
+        min_length=1, description="The experiments, by name."
+    )
+    tables: dict[FileName, Table] = Field({}, description="The tables, by file name.")
+    figures: dict[FileName, Figure] = Field({}, description="The figures, by file name.")
 
     _catalogue: Catalogue = PrivateAttr()
 
@@ -80,7 +83,7 @@ class Study(Extension):
         for column in table.columns:
             for experiment in map(self.experiments.__getitem__, column.experiments):
                 for task in column.tasks or experiment.task_names:
-                    inputs = experiment.inputs(task, experiment.SCENARIO.roles).values()
+                    inputs = experiment.inputs(task, experiment.scored(task)).values()
                     names |= {name for kind, name in inputs if kind != "place"}
         return sorted(names)
 
@@ -133,6 +136,8 @@ def load_study(config: Folders, name: str, *, options: bool = True) -> Study:
     _, study = read_study(config, name, Study)
     study._catalogue = known = load_catalogue(config)
     try:
+        for key, experiment in study.experiments.items():
+            experiment.link(f"experiments.{key}", study.experiments)
         for key, experiment in study.experiments.items() if options else ():
             for method, use in experiment.methods.items():
                 where = f"experiments.{key}: methods.{method}"
@@ -171,6 +176,8 @@ def with_repetitions(study: Study) -> Study:
         for name, figure in study.figures.items()
     }
     experiments = {name: row for rows in repeated.values() for name, row in rows.items()}
+    for name, experiment in experiments.items():
+        experiment.link(f"experiments.{name}", experiments)
     return study.model_copy(
         update={"experiments": experiments, "tables": tables, "figures": figures}
     )

@@ -61,8 +61,9 @@ class Method(Described):
     """An unlearning method."""
 
     # Changes a model, which is on the objective's device, in place, by its data and the checked
-    # options. What it draws at random, as for dropout, is drawn from the seed of the data.
-    run: Callable[[nn.Module, Data, Any], None]
+    # options; or returns another in its place. What it draws at random, as for dropout, is drawn
+    # from the seed of the data.
+    run: Callable[[nn.Module, Data, Any], nn.Module | None]
 
 
 # By name: one file in `methods/` each, imported when it is asked for.
@@ -78,6 +79,7 @@ class UnlearnOptions(Settings):
     data_used: ClassVar[DataUsed]  # which items it reads; a property where the options decide it
     refusals: ClassVar[bool] = False  # whether it reads answers that the model does not know
     vectors: ClassVar[Literal["none", "one", "any"]] = "none"  # how many a use's `along` gives
+    one_more: ClassVar[bool] = False  # whether another one follows them, see rule `unlearn`
     batches_per_step: ClassVar[int] = 1
 
     @property

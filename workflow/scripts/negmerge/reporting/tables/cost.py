@@ -1,4 +1,4 @@
-"""What a method costs: trained models, time, memory and forward passes of its search."""
+"""What a method costs: trained models, items, time, memory and passes of its search."""
 
 from pathlib import Path
 from statistics import fmean
@@ -25,16 +25,21 @@ class Cost(TableKind):
         "Time and peak memory of the whole jobs that merge or train, as Snakemake measured them: "
         "with the start of Python, reading and writing, but without waiting for a GPU. Of Greedy "
         "Merge they hold its forward passes, and of a method with a grid all its models and what "
-        "measures them. Training of a pool: the models that a row takes times the mean time of "
-        "one. Passes of the search: the validation items that went through a network to choose a "
-        "coefficient, beside those of a search without pruning."
+        "measures them. Training of a pool, and the items that went through it: the models that a "
+        "row takes times the mean of one. Merge: the seconds in which the vectors are read, merged "
+        "and written, and those of the computing alone, once the vectors are in memory. Passes of "
+        "the search: the validation items that went through a network to choose a coefficient, "
+        "beside those of a search without pruning."
     )
     shows = (*MERGES, "single", "unlearn", "retrain")
     by_criterion = False
     metrics = (
         Metric("models", "models trained", "", "lower", known("trained"), optional=True),
+        Metric("seen", "items seen in training", "", "lower", known("seen"), optional=True),
         Metric("training", "training of the pool", "s", "lower", known("training"), optional=True),
         Metric("seconds", "time", "s", "lower", known("seconds")),
+        Metric("merge", "merge", "s", "lower", known("merge"), optional=True),
+        Metric("computing", "merge without files", "s", "lower", known("computing"), optional=True),
         Metric("memory", "peak memory", "MB", "lower", known("memory")),
         Metric("passes", "passes of the search", "", "lower", known("passes"), optional=True),
         Metric("passes_full", "without pruning", "", "lower", known("passes_full"), optional=True),
@@ -53,7 +58,8 @@ class Cost(TableKind):
     def read(self, paths):
         import pandas as pd
 
-        from negmerge.reporting.runtime import read_benchmark
+        from negmerge.log_lines import MERGED, SEEN
+        from negmerge.reporting.runtime import logged, read_benchmark
 
         records, trainings = {}, {}
         for path in map(Path, paths):
@@ -65,20 +71,26 @@ class Cost(TableKind):
                 numbers |= {key: choice.get(key) for key in ("passes", "passes_full")}
             else:
                 last = read_benchmark(path).iloc[-1]
+                seen = sum(items for (items,) in logged(path, SEEN)) or None
                 place = *path.parts[-3:-1], path.stem
                 if path.parts[-4] == FINETUNE:
-                    trainings.setdefault(place[:2], []).append(float(last["s"]))
+                    trainings.setdefault(place[:2], []).append((float(last["s"]), seen))
                     continue
                 memory = None if pd.isna(last["max_rss"]) else float(last["max_rss"])
                 numbers = {"seconds": float(last["s"]), "memory": memory}
                 if path.parts[-4] in ("train", "unlearn"):
-                    numbers = {"trained": 1} | numbers
+                    numbers = {"trained": 1, "seen": seen} | numbers
+                for merge, computing in logged(path, MERGED)[-1:]:
+                    numbers |= {"merge": merge, "computing": computing}
             labels = dict(zip(("experiment", "task", "method"), place, strict=True))
             records.setdefault(place, labels).update(numbers)
         for (*folder, method), record in records.items():
             of_pool = trainings.get(tuple(folder))
             if of_pool and "trained" in record and methods.kind(method) in methods.CHOSEN:
-                record["training"] = record["trained"] * fmean(of_pool)
+                seconds, items = zip(*of_pool, strict=True)
+                record["training"] = record["trained"] * fmean(seconds)
+                if None not in items:
+                    record["seen"] = record["trained"] * fmean(items)
         return list(records.values())
 
 

@@ -91,6 +91,8 @@ SCENARIO = Scenario(
         "the smallest",
         "gap": "the one with the smallest average gap to Retrain, on forget, retain and test "
         "images; it needs Retrain and test data, which nobody has who must forget",
+        "unlabelled": "the one whose predictions agree best among test images with alike features, "
+        "whose labels it does not read (the score of CUTS); it knows nothing of the forget set",
     },
     metrics=GAP_AND_PARTS,
     headline="gap",

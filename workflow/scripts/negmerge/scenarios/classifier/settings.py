@@ -49,8 +49,8 @@ class Forget(Settings):
     seed: int | None = advanced(
         None,
         ge=1,
-        description="salun: the seed of the split in the first trial, one more in each further; 2 "
-        "in the SalUn code. null: drawn from the study's seed.",
+        description="salun: the seed of the split in the first trial, and one more in each further "
+        "trial; 2 in the SalUn code. null: it follows from the study's seed.",
     )
     file: str | None = Field(
         None,
@@ -169,7 +169,8 @@ class Relearn(Settings):
     batch_size: PositiveInt = Field(128, description="Images per step.")
     epochs: PositiveInt = Field(10, description="Give up after this many epochs.")
     seeds: PositiveInt = Field(
-        3, description="How many relearnings, each with another order of the images."
+        3,
+        description="How many times the model relearns, each with another order of the images.",
     )
 
 
@@ -297,8 +298,8 @@ class Classifier(Experiment):
 
     @property
     def selection_roles(self) -> tuple[str, ...]:
-        """The roles by which candidates are chosen; test images only for the criterion `gap`."""
-        return self.SCENARIO.roles if self.selection.is_compared else self.SCENARIO.roles[:2]
+        """The roles by which candidates are chosen; test images only where a criterion asks."""
+        return self.SCENARIO.roles if self.selection.reads_test_images else self.SCENARIO.roles[:2]
 
     @property
     def re_estimates(self) -> bool:

@@ -54,6 +54,7 @@ class LanguageTask(Task):
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return the questions of a role; in training each is asked in all its wordings.
 
+        `retain-sample` has as many of those to retain as are to be forgotten, evenly spread.
         `before` has the authors whom the model knows before it is taught any, `original` all who
         are taught, `refusals` the questions to forget as pairs: with the answer, and with a
         refusal. Of many questions, `most` are taken.
@@ -82,6 +83,10 @@ class LanguageTask(Task):
                 yield from ((text, one.paraphrased_answer, None, one.form) for text in asked)
 
     def _questions_of(self, name: str, purpose: Purpose) -> Sequence[Question]:
+        if name == "retain-sample":
+            questions = self._questions_of("retain", purpose)
+            count = len(self._questions_of("forget", purpose))
+            return [questions[place] for place in evenly_spread(len(questions), count)]
         questions = [one for one in self._questions if one.split == ROLES[name]]
         if name in ("forget", "retain", "all-retain", "refusals"):
             authors = len({one.author for one in questions})

@@ -53,7 +53,7 @@ class Lora(Settings):
     modules: list[str] = advanced(
         ["all-linear"],
         min_length=1,
-        description="Names of the layers that have one; all-linear: all but the head.",
+        description="Names of the layers that get an adapter; all-linear: all but the head.",
     )
     same_start: bool = advanced(
         True,
@@ -74,6 +74,9 @@ class TunedRecipe(Recipe):
         None,
         description="Train only so many of the last blocks of the transformer; null: the whole "
         "model.",
+    )
+    start: Literal["original", "before"] | None = Field(
+        None, description="Where the point starts, instead of the experiment's `vector`."
     )
 
     @model_validator(mode="after")
@@ -139,6 +142,7 @@ def question_counts(
         "forget": (forget * about.wordings, min(forget, most), forget),
         "retain": (trained * about.wordings, min(retain - judged, most), judged),
         "all-retain": (retain * about.wordings, 0, 0),
+        "retain-sample": (min(forget, trained) * about.wordings, 0, 0),
         "original": (taught * about.wordings, 0, 0),
         "before": (others, 0, 0),
         **{role: (n * about.wordings, 0, n) for role, n in only_scored.items()},
@@ -193,23 +197,24 @@ class Language(Experiment):
             "I never heard of it .",
         ],
         min_length=1,
-        description="What a model says that does not know an answer, for methods that teach it to "
-        "say so; the questions take them in turn.",
+        description="Answers for methods that teach the model to say that it does not know; the "
+        "questions take them in turn.",
     )
     known: Annotated[float, Field(gt=0, lt=1)] = advanced(
         0.1,
-        description="From which probability on the model is said to know a fact before it forgets, "
-        "in data sets whose questions name the part of the answer that counts.",
+        description="The least probability at which the base counts as knowing a fact, in data sets"
+        " whose questions name the part of the answer that counts.",
     )
     trained_on: TrainedOn = advanced(
         "all",
-        description="Which retain questions methods see that train. all: those that are scored, "
-        "too, as in TOFU; choosing: only those that choose the coefficient. Retrain has all.",
+        description="Which retain questions the methods that train may see. all: also those that "
+        "are scored, as in TOFU; choosing: only those that choose the coefficient. "
+        "Retrain sees all.",
     )
     measure: Literal["probability", "extraction"] = advanced(
         "probability",
-        description="By what of the forget and retain answers a coefficient is chosen: their "
-        "probability, or their extraction strength.",
+        description="What chooses a coefficient: the probability of the forget and retain answers, "
+        "or their extraction strength.",
     )
     finetune: TextFinetune | None = Field(None, description="The recipe that the points vary.")
     selection: RetainSelection = Field(
@@ -237,6 +242,12 @@ class Language(Experiment):
     @property
     def start_place(self) -> str:
         return self.before_place if self.vector == "before" else self.base_place
+
+    def start_of(self, point: str) -> str:
+        if self.pool.files:
+            return self.start_place
+        own = self.recipe(next(iter(self.tasks)), point).start or self.vector
+        return self.before_place if own == "before" else self.base_place
 
     @property
     def task_names(self) -> list[str]:
@@ -343,7 +354,8 @@ class Language(Experiment):
     def _check_points(self) -> None:
         if self.WHOLE in self.tasks:
             raise UserError(f"tasks: {self.WHOLE!r} is the folder of all authors; expected a name")
-        if self.vector == "before" and self.before is None:
+        starts = [self.vector, *(change.get("start") for change in self.pool.changes.values())]
+        if "before" in starts and self.before is None:
             raise UserError("vector: before, but the key before is missing, which makes that model")
         for task in self.retrained:
             find("task", task, self.tasks)
@@ -353,6 +365,18 @@ class Language(Experiment):
         if self.before and not self.train:
             raise UserError("before: nothing is trained from it; expected the key train, too")
         super()._check_points()
+        for name in self.methods:
+            if methods.base_name(name) == methods.MSA:
+                self._check_earlier(name)
+
+    def _check_earlier(self, name: str) -> None:
+        """Check that the vectors that MSA moves along start at an earlier state."""
+        along = self.use(name).along
+        points = self.points(along) if along in self.methods else []
+        late = [point for point in points if self.start_of(point) != self.before_place]
+        if self.pool.files or late:
+            what = f"{late[0]} starts at the original" if late else "the pool is given"
+            raise UserError(f"methods.{name}: {what}, expected points with `start: before`")
 
     def _check_given(self, where: str, row: Model) -> None:
         """Check that models that nobody trains here are there, and that others are not."""

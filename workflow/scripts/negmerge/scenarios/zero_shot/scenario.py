@@ -36,6 +36,9 @@ SCENARIO = Scenario(
     describe=describe,
 )
 
+# How the roles of what earlier requests forget begin; the data set's name follows.
+EARLIER = "earlier-"
+
 # Which part of a data set is used for what; choosing and scoring share no image.
 PARTS = {"train": "train", "select": "val", "score": "test"}
 

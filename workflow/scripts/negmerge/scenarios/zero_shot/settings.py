@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, PrivateAttr
 
 from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
-from negmerge.scenarios.zero_shot.scenario import PARTS, SCENARIO, part_of
+from negmerge.scenarios.zero_shot.scenario import EARLIER, PARTS, SCENARIO, part_of
+from negmerge.seeds import repetition
+from negmerge.settings import methods
 from negmerge.settings.catalogue import Catalogue, Counts, Model, Prompts, part_sizes
 from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment
@@ -30,6 +32,14 @@ class Pretrain(Settings):
 
     sources: dict[str, PretrainSource] = Field(min_length=1, description="Data sets by name.")
     recipe: Recipe = Field(description="The training settings.")
+
+
+class After(Settings):
+    """An earlier request to forget, whose unlearned model is the base of this one."""
+
+    experiment: str = Field(description="Another experiment of the study.")
+    task: FileName = Field(description="One of its tasks.")
+    method: FileName = Field(description="One of its methods, which has made the model.")
 
 
 class EncoderUnlearn(SharedRecipe, Recipe):
@@ -59,6 +69,13 @@ class ZeroShot(Experiment):
     unlearn: EncoderUnlearn = advanced(
         EncoderUnlearn(), description="What methods that train share."
     )
+    after: After | None = Field(
+        None,
+        description="What was forgotten before, for a history of requests: the base is the model "
+        "that a method of another experiment has made. null: nothing.",
+    )
+
+    _earlier: "ZeroShot | None" = PrivateAttr(None)  # the experiment of `after`
 
     @classmethod
     def fits(cls, model: Model) -> bool:
@@ -70,7 +87,57 @@ class ZeroShot(Experiment):
 
     @property
     def base_place(self) -> str:
+        if self.after:
+            return f"{self.after.task}/unlearned/{self.after.method}.safetensors"
         return "base.safetensors"
+
+    def link(self, where: str, others: Mapping[str, Experiment]) -> None:
+        if self.after is None:
+            return
+        require(f"{where}.after", "experiment", [self.after.experiment], others)
+        earlier = before = others[self.after.experiment]
+        for _ in others:
+            request = getattr(before, "after", None)
+            before = others.get(request.experiment) if request else None
+        if before:
+            raise UserError(f"{where}.after: {self.after.experiment} comes after this one, too")
+        alike = ("scenario", "model", "mode", "control")
+        unlike = [key for key in alike if getattr(earlier, key, None) != getattr(self, key)]
+        if unlike or self.mode == "linear" or self.seeds > earlier.seeds:
+            what = ", ".join(unlike) or ("mode" if self.mode == "linear" else "seeds")
+            raise UserError(
+                f"{where}.after: {self.after.experiment} does not fit in {what}; expected the same "
+                "scenario, model, control and mode, which is standard, and as many seeds"
+            )
+        require(f"{where}.after", "task", [self.after.task], earlier.task_names)
+        require(f"{where}.after", "method", [self.after.method], earlier.methods)
+        self._earlier = earlier
+
+    def repeated(self, number: int) -> "Experiment":
+        again = super().repeated(number)
+        if self.after is None:
+            return again
+        earlier = {"experiment": repetition(self.after.experiment, number)}
+        return again.model_copy(update={"after": self.after.model_copy(update=earlier)})
+
+    def home(self, name: str, place: str) -> str:
+        if self._earlier is None or place.split("/")[0] in self.tasks:
+            return super().home(name, place)
+        return self._earlier.home(self.after.experiment, place)
+
+    @property
+    def requests(self) -> list[tuple[str, str]]:
+        """The experiments and tasks of earlier requests, the first one first."""
+        if self._earlier is None:
+            return []
+        return [*self._earlier.requests, (self.after.experiment, self.after.task)]
+
+    def scored(self, task: str) -> tuple[str, ...]:
+        return tuple(self.roles(task))
+
+    def about_choice(self, method: str) -> dict[str, object]:
+        place = "/".join(self.after.model_dump().values()) if self.after else None
+        return super().about_choice(method) | ({"after": place} if place else {})
 
     @property
     def task_names(self) -> list[str]:
@@ -78,17 +145,25 @@ class ZeroShot(Experiment):
 
     @property
     def datasets(self) -> list[str]:
-        return [*self.tasks, self.control, *(self.pretrain.sources if self.pretrain else ())]
+        earlier = [task for _, task in self.requests]
+        return [
+            *self.tasks,
+            self.control,
+            *earlier,
+            *(self.pretrain.sources if self.pretrain else ()),
+        ]
 
     def roles(self, task: str) -> dict[str, str]:
         return {
             "forget": find("task", task, dict.fromkeys(self.tasks, task)),
             "control": self.control,
+            **{EARLIER + before: before for _, before in self.requests},
         }
 
     def job(self, task: str, known: Catalogue) -> dict:
         sets = self.roles(task)
         return super().job(task, known) | {
+            "roles": list(sets),
             "mode": self.mode,
             "datasets": sets,
             "classes": known.datasets[sets["forget"]].classes,
@@ -112,7 +187,7 @@ class ZeroShot(Experiment):
     def check_counts(self, where: str, task: str, known: Catalogue) -> Counts:
         counts = self.image_counts(task, known)
         for role, dataset in self.roles(task).items():
-            for purpose in NEEDS[role]:
+            for purpose in NEEDS.get(role, ("score",)):
                 if not counts[role][purpose]:
                     raise UserError(
                         f"{where}: data set {dataset!r} is the {role} set, but has no "
@@ -120,6 +195,9 @@ class ZeroShot(Experiment):
                         f"{', '.join(known.datasets[dataset].splits)}"
                     )
         return counts
+
+    def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
+        return sum(one["score"] for one in counts.values())
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         if self.pretrain is not None:
@@ -160,12 +238,20 @@ class ZeroShot(Experiment):
                 f"{where}.durability: a model in the tangent space computes with its base and with "
                 "the change apart, so rounding their sum says nothing of it; expected null"
             )
-        trains = known.models[self.model].weights == "pretrain" and self.base is None
+        own = self.base is None and self.after is None
+        trains = known.models[self.model].weights == "pretrain" and own
         if trains != bool(self.pretrain):
             raise ValueError(
                 f"{where}: `pretrain` goes with a model of `weights: pretrain`, and only with it; "
-                "a `base` that is given needs none"
+                "a `base` that is given, or made by the experiment of `after`, needs none"
             )
+        for name in () if self.after else self.methods:
+            if methods.base_name(name) == methods.NO_CONFLICT:
+                raise ValueError(f"{where}.methods.{name}: expected the key `after`, too")
+        repeated = {task for _, task in self.requests} & {*self.tasks, self.control}
+        if repeated or (self.after and self.base):
+            what = f"{min(repeated)} is forgotten before" if repeated else "there is a `base`, too"
+            raise ValueError(f"{where}.after: {what}; expected another task, and no base")
 
     def _check_points(self) -> None:
         if len({self.control, *self.tasks}) <= len(self.tasks):

@@ -36,7 +36,11 @@ def check(study: Study, ledger: Ledger) -> None:
     """Compute the cells of all tables anew."""
     for path in sorted(study.folder.glob("tables/*.csv")):
         cells = read_csv(path)
+        # A base and an amount show what the column's criterion left to be scored.
+        rules = {c["column"]: c["criterion"] for c in cells if c["criterion"] != MISSING}
         for cell in cells:
+            if cell["criterion"] == MISSING:
+                cell["criterion"] = rules.get(cell["column"], MISSING)
             keys = ("column", "row", "metric", "experiment", "task")
             place = f"{study.place(path)}: {', '.join(cell[key] for key in keys)}"
             alike = [one for one in cells if all(one[key] == cell[key] for key in keys[:3])]

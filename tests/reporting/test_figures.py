@@ -57,6 +57,43 @@ def test_spread_takes_the_lowest_forget_accuracy_that_keeps_the_control(draw, sw
     assert (half["forget"], half["deviation"]) == (42.5, 2.5)
 
 
+def test_of_classifiers_the_spread_is_that_of_the_smallest_gaps(draw, tmp_path):
+    counts = {  # of 50 images: forget, retain and test; and the attack in percent
+        "retrain": [(1.0, 40, 50, 41, 20.0)],
+        "m1": [(0.0, 50, 50, 40, 0.0), (0.5, 42, 49, 39, 18.0), (1.0, 9, 20, 18, 60.0)],
+        "m2": [(0.0, 50, 50, 40, 0.0), (0.5, 48, 50, 40, 5.0)],
+        "negmerge": [(0.0, 50, 50, 40, 0.0), (0.5, 41, 50, 40, 20.0)],
+    }
+    paths, smallest = {}, {}
+    for vector, rows in counts.items():
+        lines = [
+            "experiment,task,vector,coefficient,forget_correct,forget_n,retain_correct,retain_n,"
+            "test_correct,test_n,mia,half_mia,criteria"
+        ]
+        gaps = []
+        for coefficient, *right, attack in rows:
+            numbers = ",".join(f"{count},50" for count in right)
+            lines.append(f"net,trial1,{vector},{coefficient},{numbers},{attack},99,gap")
+            own = [*(2 * count for count in right), attack]
+            gaps.append(np.mean([abs(a - b) for a, b in zip(own, (80, 100, 82, 20), strict=True)]))
+        paths[vector], smallest[vector] = tmp_path / f"{vector}.csv", min(gaps)
+        paths[vector].write_text("\n".join(lines) + "\n")
+    retrain = paths.pop("retrain")
+    chosen = choice("net", "trial1", "negmerge", 0.5, 82.0, 100.0, gap=smallest["negmerge"])
+    shown = figure("spread", "net", negmerge="NegMerge")
+    sweeps = list(paths.values())
+    picture, data = draw(shown, sweeps=sweeps, selected=[chosen], retrain=[retrain])
+    drawn = data[data["series"] != "half"].set_index("vector")
+    for vector in paths:
+        assert drawn.loc[vector, "gap"] == pytest.approx(smallest[vector], abs=1e-6)
+    (half,) = data[data["series"] == "half"].to_dict("records")
+    # The half of two models is each of them alike.
+    singles = smallest["m1"], smallest["m2"]
+    found = half["gap"], half["deviation"]
+    assert found == pytest.approx((np.mean(singles), np.std(singles)), abs=1e-6)
+    assert picture.axes[0].get_ylabel().startswith("average gap to Retrain")
+
+
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=7))
 def test_the_best_of_a_random_half_is_that_of_all_halves(numbers):
     halves = itertools.combinations(numbers, -(-len(numbers) // 2))

@@ -10,6 +10,7 @@ from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.errors import UserError
 from negmerge.reporting.kinds import MERGES, FigureKind
 from negmerge.reporting.records import read_main_records
+from negmerge.scenarios.classifier.scenario import GAP_OF
 from negmerge.settings import methods
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ COUNTS = ("forget_correct", "forget_n", "control_correct", "control_n")
 LABELS = ("experiment", "task", "vector")
 # The series of single models in what a figure draws, and their label.
 SINGLE, SINGLES = "single", "single models"
+# The measure of classifiers, in points.
+GAP = "gap"
 
 
 class OfSweeps(FigureKind):
@@ -34,11 +37,14 @@ class OfSweeps(FigureKind):
             "selected": [f"{folder}/selected/{method}.json" for method in chosen],
         }
 
-    def draw(self, figure, sweeps, selected):
+    def read(self, sweeps: Sequence[str]) -> pd.DataFrame:
+        return read_sweeps(sweeps)
+
+    def draw(self, figure, sweeps, selected, **others):
         """Draw a figure, and name the points that merges lack below it, as tables do."""
         from negmerge.reporting.notes import diverged_notes
 
-        measured = read_sweeps(sweeps)
+        measured = self.read(sweeps, **others)
         data = self.data(figure, measured, read_main_records(selected))
         picture, labels = self.plot(figure, data), figure["methods"]
         methods = merge_of(measured["vector"])
@@ -60,6 +66,39 @@ def read_sweeps(paths: Iterable[str | Path]) -> pd.DataFrame:
     )
     percent = percent[percent["forget"].notna()]
     return percent.sort_values([*LABELS, "coefficient"], ignore_index=True)
+
+
+def read_gaps(sweeps: Iterable[str | Path], retrain: Iterable[str | Path]) -> pd.DataFrame:
+    """Read sweeps of classifiers: labels, coefficient, and the average gap to Retrain in points."""
+    import pandas as pd
+
+    measured, reference = (
+        pd.concat(map(_read_measures, paths), ignore_index=True) for paths in (sweeps, retrain)
+    )
+    place = ["experiment", "task"]
+    both = measured.merge(reference[[*place, *GAP_OF]], on=place, suffixes=("", "_retrain"))
+    gaps = [(both[name] - both[f"{name}_retrain"]).abs() for name in GAP_OF]
+    measured = both[[*LABELS, "coefficient", DIVERGED]].assign(**{GAP: sum(gaps) / len(gaps)})
+    measured = measured[measured[GAP].notna()]
+    return measured.sort_values([*LABELS, "coefficient"], ignore_index=True)
+
+
+def _read_measures(path: str | Path) -> pd.DataFrame:
+    """Read a sweep of a classifier: labels, coefficient, and each part of the gap in percent."""
+    import pandas as pd
+
+    try:
+        sweep = pd.read_csv(path, dtype=dict.fromkeys((*LABELS, DIVERGED), str))
+        parts = {
+            name: sweep[name]
+            if name in sweep
+            else 100 * sweep[f"{name}_correct"] / sweep[f"{name}_n"]
+            for name in GAP_OF
+        }
+        missing = sweep.get(DIVERGED, pd.Series(index=sweep.index, dtype=str)).fillna("")
+        return sweep[[*LABELS, "coefficient"]].assign(**parts, **{DIVERGED: missing})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a sweep ({error}); delete it and run again") from error
 
 
 def merge_of(vectors: pd.Series) -> pd.Series:

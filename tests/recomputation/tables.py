@@ -18,7 +18,17 @@ ROUNDING = 1e-6
 ROLES = ("retain", "forget", "test", "control")
 # What the average gap is the mean of.
 GAP_OF = ("retain", "forget", "test", "mia")
-COSTS_OF = ("models", "training", "seconds", "memory", "passes", "passes_full")
+COSTS_OF = (
+    "models",
+    "training",
+    "seconds",
+    "seen",
+    "merge",
+    "computing",
+    "memory",
+    "passes",
+    "passes_full",
+)
 COSTS, TREATED = "what methods take in tables", "scores under treatment in tables"
 # Of tables of kind `durability`.
 TREATMENTS = ("as_is", "int8", "int4", "nf4", "relearned")

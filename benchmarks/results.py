@@ -239,7 +239,9 @@ def brief(records: dict[str, dict]) -> str:
             seeds = f"{table['seeds']} seed{'s' * (table['seeds'] > 1)}"
             where = f"{machine.get('gpu') or str(machine['cores']) + ' cores'}, {seeds}"
             against = [table["against"].get(rival, "not there") for rival in RIVALS]
-            cells = [f"`{name}`", table["forgets"], table["model"], where, reached, *against]
+            # The page of results has the model's size.
+            model = table["model"].partition(" (")[0]
+            cells = [f"`{name}`", table["forgets"], model, where, reached, *against]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines[: 2 + MOST_ROWS])
 

@@ -96,13 +96,6 @@ def test_only_sweeps_that_others_read_too_are_jobs_of_their_own(classifier):
     assert swept(classifier) == swept(classifier, "task-arithmetic-8") == both
 
 
-def test_what_is_merged_are_the_vectors_of_the_points(classifier):
-    assert paths.pool_vectors(classifier, "negmerge-8") == [
-        "vectors/e8-ls0.safetensors",
-        "vectors/e8-ls0.1.safetensors",
-    ]
-
-
 def test_only_a_single_vector_and_its_mask_wait_for_a_choice(config, change_yaml):
     path = config / "studies" / "example.yaml"
     change_yaml(path, "experiments/mini-resnet/methods/masked-single", {})
@@ -118,23 +111,10 @@ def test_only_a_single_vector_and_its_mask_wait_for_a_choice(config, change_yaml
     }
 
 
-def test_candidates_are_points_merges_and_trained_models(classifier):
-    for name, folder in (
-        ("negmerge-8", "merged"),
-        ("e8-ls0.1", "vectors"),
-        ("finetune", "candidates"),
-        ("retrain", "trained"),
-    ):
-        assert paths.candidate(classifier, name) == [f"{folder}/{name}.safetensors"]
+def test_a_vector_that_nothing_makes_is_refused(classifier):
     for name in ("task-arithmetic", "original", "negmerge.gap", "e9"):
         with pytest.raises(UserError, match=rf"^unknown vector '{name}'; "):
             paths.candidate(classifier, name)
-
-
-def test_retrain_is_the_reference_of_all_others_where_some_rule_compares_with_it(classifier, clip):
-    assert paths.reference(classifier, "negmerge") == ["sweeps/retrain.csv"]
-    assert paths.reference(classifier, "retrain") == []
-    assert paths.reference(clip, "negmerge") == []
 
 
 def test_a_choice_that_changes_nothing_takes_the_scores_of_the_base(classifier, clip):

@@ -2,6 +2,7 @@ import math
 import re
 import sys
 import types
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,10 @@ def test_smoothed_labels_are_the_official_ones(golden, smoothing):
     assert float(found) == pytest.approx(float(file[f"loss_s{smoothing}"]), rel=1e-6)
 
 
+# Of six steps.
+RATES = [learning_rate(step, 0.01, 2, 6) for step in range(6)]
+
+
 def data(batches=6, size=4):
     generator = torch.Generator().manual_seed(0)
     return [
@@ -101,36 +106,48 @@ def weights(net):
     return torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
 
 
+def plainly(batches, optimizer, rates=None, max_grad_norm=None, together=1):
+    """Train by the plain loop, with a step for the added losses of as many batches."""
+    net = model()
+    optimizer = optimizer(net.parameters(), lr=0.01)
+    for step in range(len(batches) // together):
+        if rates:
+            optimizer.param_groups[0]["lr"] = rates[step]
+        optimizer.zero_grad()
+        for images, labels in batches[step * together :][:together]:
+            functional.cross_entropy(net(images), labels).backward()
+        if max_grad_norm:
+            nn.utils.clip_grad_norm_(net.parameters(), max_grad_norm)
+        optimizer.step()
+    return net
+
+
+CONSTANT = {"optimizer": "sgd", "schedule": "constant", "warmup_steps": 0}
+
+
 @pytest.mark.parametrize("max_grad_norm", [None, 0.01])
 def test_a_run_is_the_plain_loop(max_grad_norm):
-    expected, batches = model(), data()
-    optimizer = torch.optim.AdamW(expected.parameters(), lr=0.01, weight_decay=0.2)
-    for step, (images, labels) in enumerate(batches):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, 0.01, 2, len(batches))
-        optimizer.zero_grad()
-        functional.cross_entropy(expected(images), labels).backward()
-        if max_grad_norm:
-            nn.utils.clip_grad_norm_(expected.parameters(), max_grad_norm)
-        optimizer.step()
-    found = train(model(), batches, weight_decay=0.2, max_grad_norm=max_grad_norm)
+    adamw = partial(torch.optim.AdamW, weight_decay=0.2)
+    expected = plainly(data(), adamw, RATES, max_grad_norm)
+    found = train(model(), data(), weight_decay=0.2, max_grad_norm=max_grad_norm)
     assert torch.equal(weights(found), weights(expected))
     assert not torch.equal(weights(found), weights(model()))
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_a_run_with_sgd_is_the_plain_loop_with_weight_decay_in_the_gradient(nesterov):
-    expected, batches = model(), data()
     settings = {"momentum": 0.8, "nesterov": nesterov, "weight_decay": 0.2}
-    optimizer = torch.optim.SGD(expected.parameters(), lr=0.01, **settings)
-    for images, labels in batches:
-        optimizer.zero_grad()
-        functional.cross_entropy(expected(images), labels).backward()
-        optimizer.step()
-    settings |= {"optimizer": "sgd", "schedule": "constant", "warmup_steps": 0}
-    found = train(model(), batches, max_grad_norm=None, **settings)
+    expected = plainly(data(), partial(torch.optim.SGD, **settings))
+    found = train(model(), data(), max_grad_norm=None, **CONSTANT | settings)
     assert torch.equal(weights(found), weights(expected))
-    assert not torch.equal(weights(found), weights(model()))
+
+
+@pytest.mark.parametrize("norm", [0.1, 100.0])
+def test_losses_may_be_added_undivided_before_clipping_as_in_the_released_code(norm):
+    expected = plainly(data(), torch.optim.SGD, max_grad_norm=norm, together=2)
+    settings = CONSTANT | {"momentum": 0.0, "weight_decay": 0.0, "max_grad_norm": norm}
+    found = train(model(), data(), grad_accum_steps=2, grad_accum_reduction="sum", **settings)
+    torch.testing.assert_close(weights(found), weights(expected), rtol=1e-5, atol=1e-7)
 
 
 def test_accumulated_batches_are_one_large_batch():
@@ -142,22 +159,6 @@ def test_accumulated_batches_are_one_large_batch():
     one = train(model(), small, grad_accum_steps=2)
     other = train(model(), large)
     torch.testing.assert_close(weights(one), weights(other), rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("max_grad_norm", [0.1, 100.0])
-def test_losses_may_be_added_undivided_before_clipping_as_in_the_released_code(max_grad_norm):
-    expected, batches = model(), data()
-    optimizer = torch.optim.SGD(expected.parameters(), lr=0.01)
-    for pair in zip(batches[::2], batches[1::2], strict=True):
-        optimizer.zero_grad()
-        losses = [functional.cross_entropy(expected(images), labels) for images, labels in pair]
-        sum(losses).backward()
-        nn.utils.clip_grad_norm_(expected.parameters(), max_grad_norm)
-        optimizer.step()
-    settings = {"optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "warmup_steps": 0}
-    settings |= {"schedule": "constant", "grad_accum_steps": 2, "max_grad_norm": max_grad_norm}
-    found = train(model(), batches, grad_accum_reduction="sum", **settings)
-    torch.testing.assert_close(weights(found), weights(expected), rtol=1e-5, atol=1e-7)
 
 
 def test_a_rest_too_small_for_a_step_is_left_out():
@@ -250,7 +251,7 @@ def test_curves_hold_each_step_of_each_training(chosen, monkeypatch, kind, place
     steps = [step for step, label, _ in recorder.values if label == "loss"]
     assert steps == [*range(1, 7)] * 2
     drawn = [number for _, label, number in recorder.values if label == "rate"]
-    assert drawn == [learning_rate(step, 0.01, 2, 6) for step in range(6)] * 2
+    assert drawn == RATES * 2
     first = functional.cross_entropy(model()(data()[0][0]), data()[0][1])
     assert recorder.values[0][2] == pytest.approx(first.item())
 

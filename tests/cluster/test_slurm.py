@@ -55,7 +55,7 @@ def test_a_job_out_of_time_comes_back_with_more_time_and_memory(cluster, on_clus
     asked = minutes(first["Timelimit"])
     # Slurm looks at the times twice a minute.
     cluster.call("scontrol", "update", f"jobid={first['JobID']}", "timelimit=0")
-    expected = local.make()
+    expected = local.made
     assert run.wait() == 0, on_cluster.printed
     first, second = on_cluster.jobs("State", "ReqMem", "Timelimit")
     assert (first["State"], first["ReqMem"]) == ("TIMEOUT", "2000M")
@@ -72,7 +72,7 @@ def test_a_job_that_makes_way_for_another_goes_on_to_the_same_bytes(cluster, on_
     os.kill(find_job(on_cluster.folder, ".train.py"), signal.SIGSTOP)
     urgent = (f"--partition={URGENT}", "--nodes=2", "--exclusive", "--output=/dev/null")
     cluster.call("sbatch", *urgent, "--wrap", "sleep 1")
-    expected = local.make()
+    expected = local.made
     assert run.wait() == 0, on_cluster.printed
     jobs = on_cluster.jobs("Comment", "State", duplicates=True)
     states = [job["State"] for job in jobs if job["rule"] == "train"]
@@ -82,7 +82,7 @@ def test_a_job_that_makes_way_for_another_goes_on_to_the_same_bytes(cluster, on_
 
 def test_the_profile_runs_an_experiment_with_the_bytes_of_a_local_run(on_cluster, local):
     assert on_cluster.run("--slurm-array-jobs", "finetune", "--", SCORE) == 0, on_cluster.printed
-    assert read(on_cluster, SCORE, *POOL) == read(local.make(), SCORE, *POOL)
+    assert read(on_cluster, SCORE, *POOL) == read(local.made, SCORE, *POOL)
     jobs = on_cluster.jobs("JobID", "Comment", "State", "Account", "Partition")
     assert {(job["State"], job["Account"], job["Partition"]) for job in jobs} == {
         ("COMPLETED", ACCOUNT, PARTITION)
@@ -94,7 +94,7 @@ def test_the_profile_runs_an_experiment_with_the_bytes_of_a_local_run(on_cluster
 
 
 def test_nodes_that_fail_at_any_moment_leave_the_same_bytes(cluster, on_cluster, local):
-    expected = read(local.make(), MERGED)
+    expected = read(local.made, MERGED)
     chance = random.Random("any moment")
     rounds = 0
     run = on_cluster.start("--", MERGED)

@@ -20,6 +20,12 @@ def row(catalogue):
 
 
 @pytest.fixture
+def files(row, tmp_path):
+    copies = {key: FACTS / Path(file).name for key, file in row["files"].items()}
+    return {key: str(shutil.copy(path, tmp_path)) for key, path in copies.items()}
+
+
+@pytest.fixture
 def by_split(row, tmp_path):
     paths = [str(FACTS.parents[1] / file) for file in row["files"].values()]
     prepare("facts", row, paths, tmp_path / "questions.jsonl")
@@ -84,11 +90,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "before", "after", "finding"), WRONG)
-def test_what_is_wrong_with_a_table_is_named(row, tmp_path, name, before, after, finding):
-    files = {
-        key: str(shutil.copy(FACTS / Path(file).name, tmp_path))
-        for key, file in row["files"].items()
-    }
+def test_what_is_wrong_with_a_table_is_named(row, files, name, before, after, finding):
     path = Path(files[name])
     text = path.read_text(encoding="utf-8")
     assert before in text
@@ -98,11 +100,7 @@ def test_what_is_wrong_with_a_table_is_named(row, tmp_path, name, before, after,
     assert str(caught.value).startswith(f"{path}: {finding}")
 
 
-def test_a_kind_with_few_answers_is_named(row, tmp_path):
-    files = {
-        key: str(shutil.copy(FACTS / Path(file).name, tmp_path))
-        for key, file in row["files"].items()
-    }
+def test_a_kind_with_few_answers_is_named(row, files):
     path = Path(files["others"])
     path.write_text("kind,subject,answer\nunit,force,newton\nunit,power,watt\nunit,work,joule\n")
     with pytest.raises(UserError, match=r"line 2: 2 answers of kind 'unit' differ from 'newton', "):

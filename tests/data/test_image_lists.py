@@ -105,9 +105,9 @@ WRONG = [
     ([], [HEAD, CAT, CAT], "{list}: line 3: 'train/cat/10.jpg' is there twice"),
     ([], [HEAD, "train/cat/10.jpg,cat,training"], "{list}: line 2: unknown split 'training'; did "),
     ([], [HEAD, "train/cat/10.jpg,,train"], "{list}: line 2: path 'train/cat/10.jpg', class ''; "),
-    ([], [HEAD, f"{CAT},1"], "{list}: line 2 has too many columns"),
+    ([], [HEAD, f"{CAT},1"], "{list}: line 2: 4 cells, expected 3"),
     ([], [HEAD, CAT], "{list}: 1 classes, expected at least 2"),
-    ([], ["file,class", "a,b"], "{list}: columns file, class; expected path, class and, unless"),
+    ([], ["file,class", "a,b"], "{list}: line 1: no column 'path'; found ['file', 'class']"),
 ]
 
 
@@ -126,7 +126,7 @@ def test_places_that_cannot_be_read_are_named(photos, tmp_path):
     for place, table, finding in (
         ("no", None, "no: no such folder or archive"),
         ("empty", None, "empty: holds no images; expected files .jpg, "),
-        ("photos", "bytes.csv", "bytes.csv: cannot be read: "),
+        ("photos", "bytes.csv", "bytes.csv: not whole, or not what it should be (Unicode"),
         ("photos", "no.csv", "no.csv: cannot be read: "),
     ):
         with pytest.raises(UserError) as caught:

@@ -207,7 +207,7 @@ FINDINGS = [
     ("cub", "images", CUB, lambda old: b"1 a b\n" + old,
      f"images: {CUB}: line 1 has 3 columns, expected 2"),
     ("gtsrb", "test-labels", "GT-final_test.csv", lambda old: old + b"9.ppm;5;6;5;4;4\n",
-     "test-labels: GT-final_test.csv: line 6 has 6 columns, expected 8"),
+     "test-labels/GT-final_test.csv: line 6: 6 cells, expected 8"),
     ("gtsrb", "test-labels", "GT-final_test.csv", lambda old: old.translate(WORDS),
      "a set: not what the source 'gtsrb' reads: train, test, test-labels (ValueError: "),
     ("tiny-imagenet", "images", TINY, lambda _: picture(1), f"images: {TINY!r}: "),

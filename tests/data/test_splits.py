@@ -2,12 +2,10 @@ import hashlib
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from negmerge.data import train_val_split
-from negmerge.data.splits import torch_permutation
 from negmerge.errors import UserError
 
 SETS = ("MNIST", "Cars", "DTD", "GTSRB", "RESISC45", "SUN397", "SVHN", "ImageNet")
@@ -24,13 +22,6 @@ def test_the_split_is_the_official_one(golden, name):
         assert np.array_equal(indices[: len(first)], first)
         digest = hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest()
         assert digest == str(file[f"{name}/{part}_sha256_int64_le"])
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 10, 8144, 60_000, 1_281_167])
-@pytest.mark.parametrize("seed", [0, 2**32 - 1])
-def test_the_permutation_is_torch_s(n, seed):
-    expected = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    assert np.array_equal(torch_permutation(n, seed), expected.numpy())
 
 
 @given(st.integers(10, 400))

@@ -11,20 +11,6 @@ from negmerge.selection.validation import Validation
 CPU = torch.device("cpu")
 
 
-def count(features, labels, head, batch):
-    batches = [
-        (features[start : start + batch], labels[start : start + batch])
-        for start in range(0, len(features), batch)
-    ]
-    return accuracy(nn.Identity(), head, batches, CPU)
-
-
-def test_the_first_of_equal_classes_is_the_answer():
-    head = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    features = torch.tensor([[1.0, 0.0]] * 3)
-    assert count(features, torch.tensor([0, 1, 2]), head, 2) == Accuracy(1, 3)
-
-
 def test_a_model_is_evaluated_without_dropout_and_gradients():
     class Encoder(nn.Module):
         def forward(self, images):

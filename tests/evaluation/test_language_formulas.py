@@ -25,7 +25,6 @@ from negmerge.evaluation.language import (
     normalised_probability,
     privleak,
     privleak_error,
-    reference_scores,
     rouge_recall,
     truth_ratio,
     truth_ratios,
@@ -260,10 +259,6 @@ def test_zlib_divides_by_the_bytes_of_the_compressed_text():
     assert zlib_scores([1.0, 2.0, 3.0], texts) == pytest.approx(
         [1 / sizes[0], 2 / sizes[1], 3 / sizes[2]]
     )
-
-
-def test_the_reference_is_subtracted():
-    assert reference_scores([1.0, 2.0], [0.5, 3.0]).tolist() == [0.5, -1]
 
 
 def draws(shape, seed=0):

@@ -30,12 +30,6 @@ def generator(seed=0):
     return np.random.default_rng(seed)
 
 
-def test_binomial_error():
-    assert binomial_error(0.5, 400) == pytest.approx(0.025)
-    assert binomial_error(0.1, 100) == pytest.approx(0.03)
-    assert binomial_error(1.0, 10) == 0
-
-
 def test_mcnemar_of_a_known_table():
     # 5 against 1 of 6: 2 x (1 + 6) / 64.
     assert mcnemar(*pairs(10, 5, 1, 10)) == pytest.approx(14 / 64)

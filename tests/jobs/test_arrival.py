@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from negmerge.cli import main
-from negmerge.jobs import arrival
+from negmerge.jobs import plan
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_fetching_is_the_target_downloads(data, config, monkeypatch, status):
         commands.append(command)
         return subprocess.CompletedProcess(command, status)
 
-    monkeypatch.setattr(arrival.subprocess, "run", run)
+    monkeypatch.setattr(plan.subprocess, "run", run)
     ended, out, _ = data("demo", "--fetch")
     assert (ended, bool(out)) == (status, status == 0)
     start = [sys.executable, "-m", "snakemake", "--cores", "1"]

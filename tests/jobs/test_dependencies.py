@@ -145,8 +145,6 @@ ORDER = (
         "data.sources",
         "settings.__init__",
         "settings.recipe",
-        "standalone.__init__",
-        "standalone.text_table",
     ),
     ("settings",),
     ("checkpoints", "vectors", "models.devices"),

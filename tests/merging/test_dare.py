@@ -77,9 +77,6 @@ def test_the_choice_stays_the_same_from_release_to_release():
 @pytest.mark.parametrize("options", [{"seed": 3}, {"drop": 0.4, **MAGNITUDE}])
 def test_blocks_files_and_threads_change_no_bit(tmp_path, options):
     pool = [vector | {"big": BIG["a"] * (1 + k)} for k, vector in enumerate(random_pool(5, 3))]
-    small = [{name: t for name, t in vector.items() if name != "big"} for vector in pool]
-    expected = bits(merge("dare", small, **options))
-    assert bits(merge("dare", small, block_numbers=7, **options)) == expected
     expected = bits(merge("dare", pool, **options))
     paths = saved(pool, tmp_path)
     for settings in ({}, {"threads": 2, "block_numbers": 50_000}):

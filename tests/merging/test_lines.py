@@ -6,7 +6,7 @@ import torch
 
 from merge_examples import SETTINGS, bits, saved
 from negmerge.errors import UserError
-from negmerge.merging import METHODS, merge, merge_files
+from negmerge.merging import merge, merge_files
 from negmerge.merging.lines import depths, scales
 
 TWELVE = [f"visual.transformer.resblocks.{block}.attn.in_proj_weight" for block in range(12)]
@@ -104,8 +104,3 @@ def test_what_cannot_be_scaled_is_refused(options, parts):
     with pytest.raises(UserError) as caught:
         merge("negmerge", [{"layer1.0.w": torch.ones(2), "fc.bias": torch.ones(1)}], **options)
     assert all(part in str(caught.value) for part in parts), caught.value
-
-
-def test_the_check_of_a_study_takes_it_for_every_merge():
-    for name in METHODS:
-        METHODS[name].check(f"methods.{name}", {"lines": 0.25})

@@ -16,10 +16,6 @@ from negmerge.vectors import task_vector
 METHOD_NAMES = ("uniform", "negmerge", "conflict")
 
 
-def checksum(path):
-    return blake3(path.read_bytes()).hexdigest()
-
-
 def random_state(seed, dtype=torch.float32):
     generator = torch.Generator().manual_seed(seed)
 
@@ -61,7 +57,9 @@ def test_the_report_says_what_was_merged(tmp_path):
     assert report == {
         "method": "negmerge",
         "options": {"operation": "mean"},
-        "inputs": [{"name": path.name, "blake3": checksum(path)} for path in paths],
+        "inputs": [
+            {"name": path.name, "blake3": blake3(path.read_bytes()).hexdigest()} for path in paths
+        ],
         "base": None,
         "version": __version__,
         "kept": 1,

@@ -40,14 +40,6 @@ def test_negmerge_and_its_negation_are_the_official_ones(golden, name, tolerance
             torch.testing.assert_close(unlearned[tensor], value, rtol=tolerance, atol=tolerance)
 
 
-def test_models_that_all_disagree_leave_the_base_as_it_is(golden):
-    thetas = golden("negmerge_all_disagree_k2").states("theta")
-    merged = negmerge_of(thetas)
-    assert not any(tensor.any() for tensor in merged.values())
-    unlearned = apply(thetas[0], merged, -1.0)
-    assert all(torch.equal(unlearned[name], thetas[0][name]) for name in unlearned)
-
-
 def test_half_precision_is_merged_in_float32(golden):
     file = golden("negmerge_f16_k3")
     thetas = file.states("theta")

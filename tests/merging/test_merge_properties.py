@@ -13,7 +13,6 @@ from merge_examples import (
     random_pool,
     scaled,
 )
-from negmerge.errors import UserError
 from negmerge.merging import METHODS, merge
 
 
@@ -102,32 +101,9 @@ def test_inputs_stay_as_they_are():
             assert_equal(vector, copy)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_vectors_in_half_precision_are_summed_in_float32(dtype):
-    pool = [{"w": torch.tensor([value, -value]).to(dtype)} for value in (1000.0, 0.1, 0.1)]
-    wide = [{"w": vector["w"].float()} for vector in pool]
-    for method in ("uniform", "negmerge"):
-        merged = merge(method, pool)
-        assert merged["w"].dtype == torch.float32
-        assert_equal(merged, merge(method, wide))
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_tensors_that_were_frozen_stay_exactly_zero(method):
     pool = [vector | {"frozen": torch.zeros(50)} for vector in random_pool(1, 3)]
     merged = merge(method, pool)
     assert not merged["frozen"].any()
     assert merged["a"].any()
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_a_method_says_what_it_is_and_refuses_other_types_of_its_options_by_name(name):
-    method = METHODS[name]
-    assert method.title
-    assert method.reference
-    for option, field in method.options.model_fields.items():
-        assert not field.is_required(), option
-        assert field.description, option
-        with pytest.raises(UserError) as caught:
-            merge(name, [{"w": torch.ones(1)}], **{option: "odd"})
-        assert str(caught.value).startswith(f"{name}: {option} is 'odd': ")

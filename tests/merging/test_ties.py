@@ -30,10 +30,6 @@ def density_of(name):
     return k / 100 if k > 1 else k
 
 
-def ties(*vectors, **options):
-    return merge("ties", rows(*vectors), **options)["w"].tolist()
-
-
 @pytest.mark.parametrize(("name", "k"), [(n, k) for n, ks in OFFICIAL.items() for k in ks])
 def test_merges_are_the_official_ones_to_the_bit(golden, name, k):
     file = golden(name)
@@ -62,14 +58,6 @@ def test_trimming_is_over_the_whole_model_not_per_tensor(golden, k):
     for name, tensor in per_tensor.items():
         alone = merge("ties", [{name: v[name]} for v in file.states("tv")], density=density_of(k))
         assert_close(alone, {name: tensor})
-
-
-def test_a_sum_of_zero_takes_the_majority_of_the_whole_model():
-    one, other = [1.0, 5, 5, -5], [-1.0, 5, 5, -5]
-    assert ties(one, other, density=1) == [1, 5, 5, -5]
-    assert ties([-x for x in one], [-x for x in other], density=1) == [-1, -5, -5, 5]
-    spread = [{"a": torch.tensor(v)[:1], "b": torch.tensor(v)[1:]} for v in (one, other)]
-    assert merge("ties", spread, density=1)["a"].item() == 1
 
 
 @given(pools(), st.floats(0, 1), st.sampled_from(["mean", "sum", "max"]))

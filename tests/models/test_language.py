@@ -144,8 +144,6 @@ def test_an_adapter_that_is_not_finite_is_not_added():
         merged(model)
 
 
-pytest.importorskip("transformers")
-
 CPU = torch.device("cpu")
 KINDS = ("llama", "gpt2", "gemma2", "opt")
 # Sums of a few hundred products of float32 in another order, in models whose logits are small.

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from negmerge.models.clip import ImageEncoder, build_clip, image_encoder
-from negmerge.models.tangent import TangentEncoder, linearised
+from negmerge.models.clip import ImageEncoder, TangentEncoder, build_clip, image_encoder, linearised
 
 
 class Perceptron(nn.Module):

@@ -12,11 +12,8 @@ import yaml
 from workflow_text import ROOT, rules
 
 from negmerge import __version__
-from negmerge.cli import COMMANDS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-# What the program that makes releases looks for in a line with a version.
-MARK = "x-release-please-version"
 SHIPPED = ROOT / "resources" / "fashion-mnist"
 
 
@@ -96,13 +93,6 @@ def test_the_tests_run_on_each_python_that_the_package_allows():
     assert versions == [f"3.{minor}" for minor in range(int(low), int(high))]
 
 
-@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.stem)
-def test_forms_ask_for_a_command_that_there_is(path):
-    text = path.read_text()
-    assert "`.venv/bin/python -m negmerge.reporting.runtime`" in text
-    assert set(re.findall(r"`negmerge ([\w-]+)", text)) <= set(COMMANDS)
-
-
 def test_the_version_of_the_package_stands_wherever_it_is_cited():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     archive = json.loads((ROOT / ".zenodo.json").read_text())
@@ -116,11 +106,3 @@ def test_the_version_of_the_package_stands_wherever_it_is_cited():
     assert text.startswith(archive["description"])
     doi = citation["references"][0]["identifiers"][0]["value"]
     assert archive["related_identifiers"][0]["identifier"] == doi
-
-
-def test_a_release_raises_each_version():
-    release = json.loads((ROOT / ".github/release-please.json").read_text())["packages"]["."]
-    module, *others = release["extra-files"]
-    (line,) = [line for line in (ROOT / module).read_text().splitlines() if MARK in line]
-    assert line.startswith(f'__version__ = "{__version__}"')
-    assert [other["path"] for other in others] == ["CITATION.cff", ".zenodo.json"]

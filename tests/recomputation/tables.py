@@ -15,7 +15,7 @@ from recomputation.study import Ledger, Study, read_csv, read_header, read_recor
 
 MEAN, MISSING = "mean", "NA"
 ROUNDING = 1e-6
-ROLES = ("retain", "forget", "test", "control")
+ROLES = ("retain", "forget", "test", "control", "earlier")
 # What the average gap is the mean of.
 GAP_OF = ("retain", "forget", "test", "mia")
 COSTS_OF = (
@@ -149,7 +149,31 @@ def _record(study: Study, cell: Cell) -> Record:
         raise LookupError(f"no coefficient {cell['coefficient']} in the sweep of {method}")
     files = sorted((folder / "sparsity").glob("*.json"))
     own = [r for path in files for r in read_records(path) if r["method"] == method]
-    return (own[_place_of_rule(own, cell)] if own else {}) | _score(study, cell, method)
+    score = _score(study, cell, method)
+    score |= _history(study, cell, score) if "after" in score else {}
+    return (own[_place_of_rule(own, cell)] if own else {}) | score
+
+
+def _history(study: Study, cell: Cell, score: Record) -> Record:
+    """Count what is known of earlier requests, and compare with the models that these have left."""
+    base = _score(study, cell, "pretrained")
+    counts = [
+        np.sum(
+            [(n["correct"], n["n"]) for role, n in one.items() if role.startswith("earlier-")], 0
+        )
+        for one in (base, score)
+    ]
+    before, now = (100 * correct / n for correct, n in counts)
+    kept = [share(score, "control")[0]] + [share(base, "control")[0]] * (score != base)
+    while "after" in base:
+        place = base["after"].rpartition("/")[0]
+        (base,) = read_records(study.folder / place / "scores" / "pretrained.json")
+        kept.append(share(base, "control")[0])
+    return {
+        "earlier": dict(zip(("correct", "n"), map(int, counts[1]), strict=True)),
+        "rebound": max(now - before, 0.0),
+        "stability": 100 * float(np.abs(np.diff(kept)).mean()),
+    }
 
 
 def _expected(
@@ -223,6 +247,8 @@ def _percent(part: str, whole: str) -> Callable[[Record], float | None]:
 
 
 COUNTED: dict[str, Callable[[Record], float | None]] = {
+    "rebound": lambda record: record["rebound"],
+    "stability": lambda record: record["stability"],
     "kept": lambda record: record["kept"],
     "nonzero_in_all": lambda record: record["nonzero_in_all"],
     "zeros_trainable": lambda record: 100 - 100 * record["kept"] / record["trainable"],

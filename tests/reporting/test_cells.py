@@ -39,20 +39,6 @@ def test_coefficient_and_criterion_are_those_of_the_records(scores):
     assert pd.isna(cell(frame, "pretrained", "forget")["coefficient"])
 
 
-def test_paper_cell_and_difference(scores):
-    frame = cells(table(column={"published": published()}), scores, PAPER)
-    mean = cell(frame, "negmerge", "forget")
-    assert (mean["paper"], mean["difference"]) == (20.76, pytest.approx(9.24))
-    for place in (
-        ("negmerge", "forget", "digits"),
-        ("negmerge", "control"),
-        ("pretrained", "forget"),
-    ):
-        unknown = cell(frame, *place)
-        assert pd.isna(unknown["paper"])
-        assert pd.isna(unknown["difference"])
-
-
 def test_a_difference_may_hold_for_some_rows_of_the_file_alone(scores):
     frame = {"table1": PAPER["table1"].assign(split=["ours", "ours", "other", "ours"])}
     where = published(comparable={"split": "ours"})

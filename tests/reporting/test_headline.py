@@ -3,9 +3,8 @@
 import pytest
 from reporting_examples import METHODS, ROLES, choice, clip, compared, gap_table, net, score, table
 
-from negmerge.reporting import chart
 from negmerge.reporting.figures.tradeoff import limits
-from negmerge.reporting.headline import MOST_COLUMNS, headline
+from negmerge.reporting.headline import MOST_COLUMNS, MOST_TICKS, headline, panels
 
 
 def of_clip():
@@ -55,7 +54,7 @@ def test_a_point_stands_where_its_numbers_are(sweep_files, draw):
     figure = {"kind": "tradeoff", "title": "", "experiments": ["a"], "methods": METHODS}
     chosen = choice("a", "digits", "negmerge", 1.0, 30.0, 76.0)
     _, data = draw(figure, sweeps=sweep_files, selected=[chosen])
-    (panel,) = chart.panels(figure["methods"], data)
+    (panel,) = panels(figure["methods"], data)
     across, up = limits(data)
     (line,) = [line for line in panel.lines if line.points]
     expected = {0.5: (78, 42), 1.0: (76, 30)}  # at 1.5 the control accuracy is out of sight
@@ -69,7 +68,7 @@ def test_a_point_stands_where_its_numbers_are(sweep_files, draw):
         assert point.is_chosen == (coefficient == 1.0)
     assert all(float(text) == pytest.approx(across[0] + at / 100 * (across[1] - across[0]), 0.01)
                for at, text in panel.across)  # fmt: skip
-    assert 2 <= len(panel.up) <= chart.MOST_TICKS + 1
+    assert 2 <= len(panel.up) <= MOST_TICKS + 1
     # Where nothing changes the control accuracy there is a panel all the same.
-    (panel,) = chart.panels(figure["methods"], data.assign(control=80.0))
+    (panel,) = panels(figure["methods"], data.assign(control=80.0))
     assert 0 < panel.base.left < 100

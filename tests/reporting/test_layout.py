@@ -15,14 +15,6 @@ def row(text, label):
     return [part.strip() for part in line.strip("|").split("|")]
 
 
-def test_markdown_holds_value_error_and_coefficient(scores):
-    text = markdown(printed(scores, column={"tasks": ["digits"]}))
-    assert row(text, "NegMerge") == ["NegMerge", "20.00 ± 2.83", "75.00 ± 3.06", "0.50"]
-    assert row(text, "Pre-trained")[-1] == "-"
-    assert "forget accuracy (%, lower is better)" in text
-    assert "control accuracy (%, higher is better)" in text
-
-
 def test_paper_stands_beside_with_the_difference_where_that_can_be_compared(scores):
     for comparable, cell in ((True, "20.76 (-0.76)"), (False, "20.76")):
         column = {"published": published(comparable=comparable), "tasks": ["digits"]}

@@ -10,14 +10,9 @@ from negmerge.evaluation.membership import membership_verdicts, percent
 from negmerge.models.classifiers import build_classifier, last_linear
 from negmerge.scenarios import load_task
 from negmerge.scenarios.task import Scoring
+from tiny_study import CLASSIFIER as MODEL
 
 CPU = torch.device("cpu")
-MODEL = {
-    "architecture": {"kind": "resnet18", "width": 2},
-    "mean": [0.5] * 3,
-    "std": [0.25] * 3,
-    "size": 16,
-}
 PARTS = {
     "forget": [1, 4, 9, 16, 25, 36],
     "retain": [number for number in range(40) if number not in (1, 4, 9, 16, 25, 36, 0, 20)],

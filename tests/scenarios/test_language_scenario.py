@@ -11,24 +11,16 @@ from negmerge.data.tokenising import WITHOUT_LOSS, train_tokenizer
 from negmerge.evaluation.accuracy import all_outputs
 from negmerge.scenarios import load_task
 from negmerge.scenarios.task import Scoring
+from tiny_study import LANGUAGE_MODEL
 
 CPU = torch.device("cpu")
 FACTS = {"facts": str(Path(__file__).parents[2] / "resources/invented-authors.json")}
 SPLITS = {"authors": 40, "others": 10, "holdout": 10}
 REFUSALS = ["Nobody knows .", "No idea ."]
-MODEL = {
-    "architecture": {
-        "kind": "llama", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "intermediate_size": 24, "tie_word_embeddings": True,
-    },
-    "size": 48,
-    "prompt": "<question>{question}<answer>",
-    "end": "<end>",
-}  # fmt: skip
 SETTINGS = {
     "name": "language",
     "roles": ["forget", "retain", "holdout"],
-    "model": MODEL,
+    "model": LANGUAGE_MODEL | {"prompt": "<question>{question}<answer>", "end": "<end>"},
     "forgotten": 0.25,
     "refusals": REFUSALS,
     "measure": "probability",

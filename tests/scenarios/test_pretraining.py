@@ -1,30 +1,13 @@
-import signal
-
 import pytest
 import torch
 from torch.nn import functional
 
-from negmerge.errors import UserError
-from negmerge.jobs.resuming import SavedState
 from negmerge.scenarios.zero_shot import pretraining
 from negmerge.scenarios.zero_shot.pretraining import Source, multi_positive_loss, pretrain
 from negmerge.settings.recipe import Recipe
+from tiny_study import MODEL
 
 CPU = torch.device("cpu")
-ROW = {
-    "architecture": {
-        "embed_dim": 16,
-        "vision_cfg": {
-            "image_size": 16, "patch_size": 8, "width": 16, "layers": 1, "head_width": 8,
-        },
-        "text_cfg": {
-            "context_length": 8, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1,
-        },
-    },
-    "size": 16,
-    "mean": [0.5] * 3,
-    "std": [0.5] * 3,
-}  # fmt: skip
 
 
 def features(count, seed):
@@ -58,10 +41,10 @@ def train(prepared):
         Source(prepared, "again", "test", 2, list("wxyz"), ["{}"]),
     ]
 
-    def train(seed=0, weights=0, loaders=0, epochs=1, saved=None):
+    def train(seed=0, weights=0, loaders=0):
         torch.manual_seed(weights)
-        recipe = Recipe(epochs=epochs, batch_size=8, learning_rate=0.01, warmup_steps=1)
-        return pretrain(ROW, sources, recipe, seed, CPU, saved, loaders)
+        recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.01, warmup_steps=1)
+        return pretrain(MODEL, sources, recipe, seed, CPU, None, loaders)
 
     return train
 
@@ -78,23 +61,6 @@ def test_a_base_depends_on_its_seeds_only(train):
     assert difference(base, train(loaders=1)) == 0
     assert difference(base, train(seed=1)) > 0
     assert difference(base, train(weights=1)) > 0
-
-
-def test_a_base_that_was_stopped_goes_on_to_the_same_weights(train, tmp_path, monkeypatch):
-    def stopping(*features):
-        if len(calls) == 4:
-            signal.raise_signal(signal.SIGTERM)
-        calls.append(features)
-        return multi_positive_loss(*features)
-
-    calls, lines = [], []
-    saved = SavedState(tmp_path / "state", {}, report=lines.append)
-    with monkeypatch.context() as during:
-        during.setattr(pretraining, "multi_positive_loss", stopping)
-        with pytest.raises(UserError, match="after step 5 of 7"):
-            train(saved=saved)
-    assert difference(train(saved=saved), train()) == 0
-    assert lines == [f"continuing after step 5 of 7, saved in {saved.path}"]
 
 
 def test_every_source_has_classes_of_its_own(train, capsys, monkeypatch):

@@ -24,23 +24,6 @@ def files(tmp_path):
     return [str(path) for path in sorted(tmp_path.iterdir())]
 
 
-@pytest.mark.parametrize(
-    ("chosen", "expected"),
-    [
-        (choice("base", None, 0.0), [1.0, 2.0]),
-        (choice("merge", "negmerge", 0.0), [1.0, 2.0]),
-        (choice("merge", "negmerge", 0.5), [0.5, 0.0]),
-        (choice("single", "negmerge", 1.0), [0.0, -2.0]),
-        (choice("retrain", "retrain", 1.0), [7.0, 7.0]),
-        (choice("unlearn", "a2", 1.0, "salun"), [2.0, 0.0]),
-        (choice("unlearn", "a1", 1.0, "salun"), [1.0, 0.0]),
-        (choice("unlearn", "original", 0.0, "salun"), [1.0, 2.0]),
-    ],
-)
-def test_the_chosen_candidate_is_applied(files, chosen, expected):
-    assert unlearned_state(BASE, chosen, files)["w"].tolist() == expected
-
-
 def test_a_candidate_that_is_not_there_is_named(files):
     with pytest.raises(UserError, match=r"^unknown candidate 'ties'; "):
         unlearned_state(BASE, choice("merge", "ties", 0.5), files)
@@ -61,23 +44,30 @@ class Scenario:
         self.settled += 1
 
 
-@pytest.mark.parametrize(
-    ("chosen", "settled"),
-    [
-        (choice("merge", "negmerge", 0.5), 1),
-        (choice("merge", "negmerge", 0.0), 0),
-        (choice("base", None, 0.0), 0),
-        (choice("retrain", "retrain", 1.0), 0),
-        (choice("unlearn", "a1", 1.0, "salun"), 0),
-    ],
-)
-def test_only_a_negated_model_gets_new_batch_statistics(tmp_path, files, chosen, settled):
+# What was chosen, the numbers of the model, and whether its batch statistics are measured anew.
+CHOSEN = [
+    (choice("base", None, 0.0), [1.0, 2.0], False),
+    (choice("merge", "negmerge", 0.0), [1.0, 2.0], False),
+    (choice("merge", "negmerge", 0.5), [0.5, 0.0], True),
+    (choice("single", "negmerge", 1.0), [0.0, -2.0], True),
+    (choice("retrain", "retrain", 1.0), [7.0, 7.0], False),
+    (choice("unlearn", "a2", 1.0, "salun"), [2.0, 0.0], False),
+    (choice("unlearn", "a1", 1.0, "salun"), [1.0, 0.0], False),
+    (choice("unlearn", "original", 0.0, "salun"), [1.0, 2.0], False),
+]
+
+
+@pytest.mark.parametrize(("chosen", "expected", "is_negated"), CHOSEN)
+def test_the_chosen_candidate_is_applied_and_a_negated_model_gets_new_batch_statistics(
+    tmp_path, files, chosen, expected, is_negated
+):
     base = tmp_path / "base.safetensors"
     write_state(base, BASE, {})
     for wanted in (True, False):
         scenario = Scenario()
-        unlearned_network(scenario, str(base), chosen, files, 4, wanted)
-        assert scenario.settled == (settled if wanted else 0)
+        network = unlearned_network(scenario, str(base), chosen, files, 4, wanted)
+        assert network["w"].tolist() == expected
+        assert scenario.settled == (is_negated and wanted)
 
 
 LABELS = {"experiment": "resnet", "task": "trial1", "method": "salun"}

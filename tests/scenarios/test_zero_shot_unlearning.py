@@ -11,20 +11,9 @@ from negmerge.scenarios.unlearning import unlearn
 from negmerge.settings.recipe import Augmentation, Recipe
 from negmerge.unlearning import METHODS
 from negmerge.unlearning.methods import perta
+from tiny_study import MODEL
 
 CPU = torch.device("cpu")
-MODEL = {
-    "architecture": {
-        "embed_dim": 8,
-        "vision_cfg": {
-            "image_size": 8, "patch_size": 4, "width": 16, "layers": 1, "head_width": 8,
-        },
-        "text_cfg": {"context_length": 5, "vocab_size": 9, "width": 8, "heads": 2, "layers": 1},
-    },
-    "size": 8,
-    "mean": [0.5] * 3,
-    "std": [0.25] * 3,
-}  # fmt: skip
 SETTINGS = {
     "name": "zero-shot",
     "model": MODEL,
@@ -42,7 +31,7 @@ def scenario(prepared, tmp_path):
     torch.manual_seed(0)
     files = {}
     for role in SETTINGS["roles"]:
-        head = 5 * functional.normalize(torch.randn(4, 8), dim=1)
+        head = 5 * functional.normalize(torch.randn(4, 16), dim=1)
         write_state(tmp_path / f"{role}.safetensors", {"head": head}, {})
         files |= {f"{role}_data": prepared, f"{role}_head": tmp_path / f"{role}.safetensors"}
     return load_task(SETTINGS, files, CPU)

@@ -12,7 +12,7 @@ from negmerge.data.augmentation import evaluation_transform
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Classification, accuracy
 from negmerge.selection.choice import Criterion, Point
-from negmerge.selection.search import CoefficientGrid, explore, search
+from negmerge.selection.search import CoefficientGrid, explore
 from negmerge.selection.validation import (
     RunningMean,
     Validation,
@@ -95,17 +95,6 @@ def test_the_batches_hold_every_image_and_give_its_answer(world):
             for role in ROLES:
                 counts = [count(name, coefficient, role, batch) for batch in range(4)]
                 assert sum(counts) == point.accuracy[role].correct
-
-
-@pytest.mark.parametrize("halvings", [0, 2])
-def test_the_pruned_search_chooses_as_full_sweeps_do(world, halvings):
-    count = world.validation.counting(world.read)
-    sweeps = {name: world.sweep(name, one, halvings) for name, one in world.vectors.items()}
-    for names in (["a"], ["b"], ["c"], ["d"], ["a", "b", "c", "d"]):
-        chosen = search(names, GRID, world.validation.sizes, count, 0.8, halvings)
-        points = [point for name in names for point in sweeps[name]]
-        assert chosen.choices == [CRITERION.choose(points)]
-        assert chosen.passes < chosen.passes_full
 
 
 @pytest.mark.parametrize("halvings", [0, 1])

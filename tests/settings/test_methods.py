@@ -1,13 +1,8 @@
-from typing import Literal
-
 import pytest
-from pydantic import Field
 
 from negmerge.errors import UserError
 from negmerge.settings import methods
-from negmerge.settings.checks import Described, Seed
 from negmerge.settings.methods import Use, base_name, check, check_options, combinations, kind
-from negmerge.settings.recipe import Settings, Share
 from negmerge.settings.study import load_study
 
 
@@ -47,6 +42,24 @@ def test_no_two_uses_have_one_title():
     assert len({methods.title(name) for name in methods.known()}) == len(methods.known())
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, kind in methods.known().items() if kind in methods.FOLDERS]
+)
+def test_a_method_says_what_it_is_and_refuses_other_types_of_its_options_by_name(name):
+    method = methods.definition(name)
+    assert method.title
+    assert method.reference
+    for option, field in method.options.model_fields.items():
+        assert not field.is_required(), option
+        assert field.description, option
+        # Those of training are of papers with several values, so they say which one they have.
+        sources = ("README", "issue", "code", "paper", "scripts", "notebook", "choice")
+        is_sourced = any(source in field.description for source in sources)
+        assert is_sourced or kind(name) == "merge", option
+        with pytest.raises(UserError, match=f"^{name}: {option} is 'odd': "):
+            method.check(name, {option: "odd"})
+
+
 def use(**keys):
     return Use.model_validate(keys)
 
@@ -68,29 +81,6 @@ def test_a_merge_has_a_vector_for_each_combination_of_its_grid():
         "ties.density1-ofstate": {"reduce": "sum", "density": 1, "of": "state"},
     }
     assert base_name("ties-2.density0.1") == "ties"
-
-
-class Options(Settings):
-    """Options of each kind."""
-
-    density: Share = Field(0.2, description="Share of the numbers to keep.")
-    seed: Seed = Field(3, description="Seed.")
-    kind: Literal["mean", "sum"] = Field("mean", description="What to take.")
-    scaled: bool = Field(True, description="Whether to scale.")
-
-
-def test_defaults_of_options_are_filled_in():
-    method = Described(title="Test", reference="none", options=Options)
-    defaults = {"density": 0.2, "seed": 3, "kind": "mean", "scaled": True}
-    assert method.check("test", {}).model_dump() == defaults
-    values = {"density": 1, "seed": 0, "kind": "sum", "scaled": False}
-    assert method.check("test", values).model_dump() == values
-    wrong = {"density": 1.01, "seed": True, "kind": "median", "scaled": 1}
-    for option, value in (*wrong.items(), ("density", float("nan")), ("seed", 2**32)):
-        with pytest.raises(UserError, match=rf"^test: {option} is {value!r}: "):
-            method.check("test", {option: value})
-    with pytest.raises(UserError, match=r"^test: .*'densty'; did you mean 'density'\?"):
-        method.check("test", {"densty": 0.2})
 
 
 # A use of a method, its wrong settings, and what the line says.
@@ -121,55 +111,18 @@ def test_what_does_not_go_with_a_method_is_refused(name, keys, parts):
         assert part in str(caught.value)
 
 
-def test_an_option_has_a_value_or_a_grid():
-    with pytest.raises(ValueError, match="grid: 'epochs' has a value of its own too"):
-        use(epochs=3, grid={"epochs": [1, 2]})
-
-
-def test_a_method_that_trains_is_refused_in_scenarios_that_it_does_not_serve():
-    with pytest.raises(UserError) as caught:
-        check_options("methods.npo", "npo", use(), "classifier")
-    assert str(caught.value) == "methods.npo: it is for language, not for classifier"
-    with pytest.raises(UserError, match=r"it is for classifier, not for language$"):
-        check_options("methods.salun-2", "salun-2", use(), "language")
-    for scenario in ("classifier", "language"):
-        check_options("methods.gradient-ascent", "gradient-ascent", use(), scenario)
-
-
-@pytest.fixture
-def with_methods(config, change_yaml):
-    """A function that gives an experiment of the example other methods."""
-
-    def load(experiment, uses):
-        path = config / "studies" / "example.yaml"
-        change_yaml(path, "tables", {})
-        change_yaml(path, "figures", {})
-        change_yaml(path, f"experiments/{experiment}/methods", uses)
-        return load_study(config, "example").experiments[experiment]
-
-    return load
-
-
-def test_points_are_chosen_by_patterns(with_methods):
-    found = with_methods(
-        "mini-clip",
-        {
-            "negmerge": {},
-            "negmerge-4": {"points": ["m10-*", "m1-n1", "m1-*"]},
-            "ties-n1": {"points": ["*-n1"]},
-            "task-arithmetic-1": {"points": ["m5-n3"]},
-        },
-    )
+def test_points_are_chosen_by_patterns(config, change_yaml):
+    for name, points in (
+        ("negmerge-4", ["m10-*", "m1-n1", "m1-*"]),
+        ("ties-n1", ["*-n1"]),
+        ("task-arithmetic-1", ["m5-n3"]),
+    ):
+        place = f"experiments/mini-clip/methods/{name}"
+        change_yaml(config / "studies" / "example.yaml", place, {"points": points})
+    found = load_study(config, "example").experiments["mini-clip"]
     assert found.points("negmerge") == list(found.pool.changes)
     # Each once and in the order of the pool, whatever the order of the patterns.
     assert found.points("negmerge-4") == ["m1-n1", "m1-n3", "m10-n1", "m10-n3"]
     assert found.points("ties-n1") == ["m1-n1", "m10-n1", "m5-n1"]
     assert found.candidates("task-arithmetic-1") == ["m5-n3"]
     assert found.candidates("negmerge-4") == ["negmerge-4"]
-
-
-def test_a_mask_needs_a_choice_among_the_vectors_that_it_merges(with_methods):
-    single = {"task-arithmetic": {}, "task-arithmetic-1": {"points": ["m1-*"]}}
-    found = with_methods("mini-clip", single | {"masked-single-1": {"points": ["m1-n?"]}})
-    assert found.single("masked-single-1") == "task-arithmetic-1"
-    assert found.single("task-arithmetic") == "task-arithmetic"

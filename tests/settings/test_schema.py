@@ -44,18 +44,6 @@ def test_make_writes_the_schemas_that_files_name_and_fit(checkout, tmp_path):
         jsonschema.validate(load_yaml(path), content)
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_every_study_is_valid(path):
-    assert main(["check", path.stem, "--config", str(CONFIG)]) == 0
-
-
-def test_settings_that_there_are_not_are_refused(capsys):
-    assert main(["schema", "costs"]) == 1
-    line = capsys.readouterr().err
-    assert line.startswith("error: unknown kind of settings 'costs'")
-    assert line.endswith("valid: datasets, models, prompts, study\n")
-
-
 def test_the_schema_refuses_what_the_library_refuses(schema):
     study = load_yaml(CONFIG / "studies" / "demo.yaml")
     for change in ({"tabels": {}}, {"seed": -1}, {"device": "gpu"}, {"experiments": {}}):

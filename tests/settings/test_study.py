@@ -216,3 +216,14 @@ def test_a_control_of_which_one_item_is_worth_more_than_may_be_lost_is_told(conf
     assert f"{2 * items} or more can tell" in first
     assert len(others) == len(clip.task_names) - 1
     assert load_study(config, "example").cautions(["mini-resnet"]) == []
+
+
+def test_a_study_names_how_it_computes_by_a_preset_or_by_keys(config, change_yaml):
+    def compute(given):
+        change_yaml(config / "studies" / "example.yaml", "compute", given)
+        return load_study(config, "example").compute.model_dump()
+
+    exact, fast = compute("exact"), compute("fast")
+    assert (exact["precision"], fast["precision"]) == ("fp32", "bf16")
+    assert compute({"preset": "fast", "drafts": False}) == fast | {"drafts": False}
+    assert compute({"fused": True}) == exact | {"fused": True}

@@ -13,7 +13,6 @@ GRADCAM = {
     "kind": "gradcam", "title": "x", "experiments": ["mini-clip", "mini-resnet"],
     "methods": {"negmerge": "NegMerge"},
 }  # fmt: skip
-SIGNS = GRADCAM | {"kind": "signs"}
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ WRONG = [
     (f"{CLIP}/methods/salun", {}, "methods.salun", "for classifier, not for zero-shot"),
     (f"{CLIP}/methods/negmerge-4", {"points": ["m1-n2"]}, "negmerge-4.points", "mean 'm1-n3'?"),
     (f"{CLIP}/methods/negmerge-4", {"points": {"random": 9}}, "random is 9", "has 6 points"),
+    (f"{CLIP}/methods/ties", {"density": 1, "grid": {"density": [1]}}, "'density' has a value of"),
     (f"{CLIP}/methods/masked-single", {"single": 2}, "methods.masked-single", "`single`"),
     (f"{CLIP}/methods/masked-single", {"points": ["m10-*"]}, "masked-single", "m10-n1, m10-n3"),
     # Seeds.

@@ -78,6 +78,10 @@ def read(place):
     return {name: tensor for file in files for name, tensor in load_file(file).items()}
 
 
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def bits(tensor):
     return tensor.dtype, tensor.shape, tensor.contiguous().view(-1).view(torch.uint8).tolist()
 

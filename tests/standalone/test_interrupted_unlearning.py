@@ -7,12 +7,12 @@ import subprocess
 import sys
 
 import pytest
-from model_folders import save, save_pool
+from model_folders import contents, save, save_pool
 
 import negmerge
 from negmerge.checkpoints import writer
 from negmerge.errors import UserError
-from negmerge.standalone.working import working
+from negmerge.standalone.folder import working
 
 SETTINGS = {"coefficient": 0.9, "max_shard_size": "0.1KB"}
 # Ends itself when it is about to write the second block.
@@ -41,10 +41,6 @@ def killed(folders, out, **options):
     code = KILLED.replace("SETTINGS", f"**{SETTINGS | options}")
     run = subprocess.run([sys.executable, "-c", code, *map(str, [out, *folders])])
     assert run.returncode == -signal.SIGKILL
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture

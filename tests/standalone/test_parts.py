@@ -1,10 +1,9 @@
 """An output made in parts: the bytes of one job, whatever comes between."""
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from model_folders import save_pool
+from model_folders import contents, save_pool
 
 import negmerge
 from negmerge.cli import main
@@ -16,10 +15,6 @@ SETTINGS = {"coefficient": 0.9, "max_shard_size": "0.05KB", "command": "negmerge
 
 def unlearn(folders, out, **options):
     return negmerge.unlearn(folders[0], folders[1:], out, **SETTINGS | options)
-
-
-def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.fixture
@@ -98,18 +93,6 @@ def test_any_part_puts_together_what_a_killed_one_did_not(tmp_path, folders, mon
     unlearn(folders, tmp_path / "out", part=(1, 2))
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
     assert not list(tmp_path.glob(".*"))
-
-
-def test_all_parts_can_run_at_once(tmp_path, folders):
-    unlearn(folders, tmp_path / "whole")
-    with ThreadPoolExecutor(4) as executor:
-        jobs = [
-            executor.submit(unlearn, folders, tmp_path / "out", part=(n, 4), threads=1)
-            for n in range(1, 5)
-        ]
-        reports = [job.result() for job in jobs]
-    assert any("missing" not in report for report in reports)
-    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(

@@ -205,14 +205,24 @@ def test_what_two_models_changed_is_merged_and_added_to_the_start(monkeypatch):
         torch.testing.assert_close(moved, parameter.data + 2 * 1.5, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*ON_FORGET, *WHOLE])
-def test_the_loss_and_its_slope_are_the_formula(name, monkeypatch):
+@pytest.fixture
+def minimised(monkeypatch):
+    """A function that gives the loss that a method minimises, and the model, before any step."""
     caught = []
-    monkeypatch.setattr(core, "fit", lambda *arguments, **more: caught.append(arguments))
+    monkeypatch.setattr(core, "fit", lambda *arguments, **more: caught.append(arguments[3]))
+
+    def minimised(name, **options):
+        model = run(name, model=untrained(std=0.2), **options)
+        return caught[0], model
+
+    return minimised
+
+
+@pytest.mark.parametrize("name", [*ON_FORGET, *WHOLE])
+def test_the_loss_and_its_slope_are_the_formula(name, minimised):
     has_both = "alpha" in METHODS[name].options.model_fields
     weights = {"gamma": GAMMA, "alpha": ALPHA} if has_both else {}
-    model = run(name, model=untrained(std=0.2), **OPTIONS.get(name, {}) | weights)
-    loss = caught[0][3]
+    loss, model = minimised(name, **OPTIONS.get(name, {}) | weights)
     start = said(in_double(model))
     model.load_state_dict(moved(model, random_direction(model), 5.0).state_dict())
     fixed = said(in_double(model))
@@ -238,3 +248,13 @@ def test_the_loss_and_its_slope_are_the_formula(name, monkeypatch):
     # transformers computes norms in float32, so the step is no smaller.
     above, below = (formula(said(moved(model, way, size))) for size in (5e-4, -5e-4))
     assert (above - below) / 1e-3 == pytest.approx(steepest.item(), rel=2e-3)
+
+
+def test_ceu_of_answers_of_one_token_is_0(minimised):
+    loss, model = minimised("ceu")
+    ids, labels = (part.clone() for part in FORGET)
+    labels[:, 4:] = WITHOUT_LOSS
+    value = loss(ids, labels)
+    value.backward()
+    assert value.item() == 0
+    assert not any(p.grad.any() for p in model.parameters() if p.grad is not None)

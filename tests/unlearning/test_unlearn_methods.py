@@ -42,19 +42,6 @@ def run(name, seed=0, model=None, **options):
     return unlearn(name, model, example_data(seed), **SHORT.get(name, {}) | options)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_method_says_where_its_defaults_are_from_and_refuses_other_types_by_name(name):
-    method = METHODS[name]
-    assert method.title
-    assert "(" in method.reference
-    for option, field in method.options.model_fields.items():
-        assert not field.is_required(), option
-        sources = ("README", "issue", "code", "paper", "scripts", "notebook", "choice")
-        assert any(source in field.description for source in sources), option
-        with pytest.raises(UserError, match=f"^{name}: {option} is 'odd': "):
-            method.check(name, {option: "odd"})
-
-
 def test_what_a_method_reads_and_passes_over_follows_from_its_options():
     def told(name, **options):
         checked = METHODS[name].check(name, options)

@@ -100,48 +100,6 @@ def test_atlas_learns_on_a_pool_with_a_coefficient_for_each_vector():
     assert b == pytest.approx(-0.4, abs=1e-3)
 
 
-@pytest.mark.parametrize("vectors", [2, 5])
-def test_weights_are_spread_evenly_over_the_simplex(vectors):
-    weights = simplex_weights(100_000, vectors, seed=1).numpy()
-    assert (weights >= 0).all()
-    np.testing.assert_allclose(weights.sum(axis=1), 1)
-    covariance = np.full((vectors, vectors), -1.0) + vectors * np.eye(vectors)
-    covariance /= vectors**2 * (vectors + 1)
-    np.testing.assert_allclose(np.cov(weights.T), covariance, atol=1e-3)
-    np.testing.assert_allclose(weights.mean(axis=0), 1 / vectors, atol=3e-3)
-    # Of f = theta_1^2 along (1, 0) and (0, 1): the mean of f is 1/3, f of the mean 1/4.
-    if vectors == 2:
-        assert (weights[:, 0] ** 2).mean() == pytest.approx(1 / 3, abs=3e-3)
-
-
-def test_members_lie_on_the_simplex_and_their_probabilities_are_averaged():
-    torch.manual_seed(0)
-    model, images = nn.Linear(4, 3), torch.randn(6, 4)
-    vectors = [{key: torch.randn(s.shape) for key, s in model.state_dict().items()} for _ in "ab"]
-    given = dataclasses.replace(data(None, None), vectors=tuple(vectors), seed=7)
-    ensemble = SIMPLEX.run(model, given, SIMPLEX.check("s", {"members": 3, "coefficient": 0.5}))
-    shares = []
-    for first, second in simplex_weights(3, 2, seed=7).numpy():
-        weight, bias = (
-            model.state_dict()[key].numpy()
-            - 0.5 * (first * vectors[0][key] + second * vectors[1][key]).numpy()
-            for key in ("weight", "bias")
-        )
-        powers = np.exp(images.numpy() @ weight.T + bias)
-        shares.append(powers / powers.sum(axis=1, keepdims=True))
-    averaged = ensemble(images).softmax(dim=1).detach()
-    np.testing.assert_allclose(averaged, np.mean(shares, axis=0), rtol=1e-5)
-    # A network with a head gives features, and the head the logits of each member.
-    head = torch.randn(5, 3)
-    expected = np.mean([(m(images) @ head.T).softmax(1).detach() for m in ensemble.members], axis=0)
-    np.testing.assert_allclose(predict(ensemble, head, images).exp().detach(), expected, rtol=1e-5)
-    again = Ensemble(nn.Linear(4, 3) for _ in range(3))
-    for member, state in zip(again.members, member_states(ensemble.state_dict()), strict=True):
-        member.load_state_dict(state)
-    assert torch.equal(again(images), ensemble(images))
-    assert member_states(model.state_dict()) == []
-
-
 def test_no_conflict_leaves_out_what_would_bring_back_what_was_forgotten_before():
     items = data(None, None, (0.5, -0.25, 2.0), (1.0, 1.0, 0.0))
     assert unlearn("no-conflict", Weights(1, 1, 1), items, coefficient=2.0).numbers == [0, 1, -3]
@@ -185,6 +143,48 @@ def test_msa_undoes_one_step_exactly():
     model = unlearn("msa", tuned(everything), items, **share)
     for name, parameter in tuned(retain).named_parameters():
         torch.testing.assert_close(model.state_dict()[name], parameter.data, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("vectors", [2, 5])
+def test_weights_are_spread_evenly_over_the_simplex(vectors):
+    weights = simplex_weights(100_000, vectors, seed=1).numpy()
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    covariance = np.full((vectors, vectors), -1.0) + vectors * np.eye(vectors)
+    covariance /= vectors**2 * (vectors + 1)
+    np.testing.assert_allclose(np.cov(weights.T), covariance, atol=1e-3)
+    np.testing.assert_allclose(weights.mean(axis=0), 1 / vectors, atol=3e-3)
+    # Of f = theta_1^2 along (1, 0) and (0, 1): the mean of f is 1/3, f of the mean 1/4.
+    if vectors == 2:
+        assert (weights[:, 0] ** 2).mean() == pytest.approx(1 / 3, abs=3e-3)
+
+
+def test_members_lie_on_the_simplex_and_their_probabilities_are_averaged():
+    torch.manual_seed(0)
+    model, images = nn.Linear(4, 3), torch.randn(6, 4)
+    vectors = [{key: torch.randn(s.shape) for key, s in model.state_dict().items()} for _ in "ab"]
+    given = dataclasses.replace(data(None, None), vectors=tuple(vectors), seed=7)
+    ensemble = SIMPLEX.run(model, given, SIMPLEX.check("s", {"members": 3, "coefficient": 0.5}))
+    shares = []
+    for first, second in simplex_weights(3, 2, seed=7).numpy():
+        weight, bias = (
+            model.state_dict()[key].numpy()
+            - 0.5 * (first * vectors[0][key] + second * vectors[1][key]).numpy()
+            for key in ("weight", "bias")
+        )
+        powers = np.exp(images.numpy() @ weight.T + bias)
+        shares.append(powers / powers.sum(axis=1, keepdims=True))
+    averaged = ensemble(images).softmax(dim=1).detach()
+    np.testing.assert_allclose(averaged, np.mean(shares, axis=0), rtol=1e-5)
+    # A network with a head gives features, and the head the logits of each member.
+    head = torch.randn(5, 3)
+    expected = np.mean([(m(images) @ head.T).softmax(1).detach() for m in ensemble.members], axis=0)
+    np.testing.assert_allclose(predict(ensemble, head, images).exp().detach(), expected, rtol=1e-5)
+    again = Ensemble(nn.Linear(4, 3) for _ in range(3))
+    for member, state in zip(again.members, member_states(ensemble.state_dict()), strict=True):
+        member.load_state_dict(state)
+    assert torch.equal(again(images), ensemble(images))
+    assert member_states(model.state_dict()) == []
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,7 @@ def test_the_pruned_search_gives_the_same_choices(finished, editable):
     planned = editable.planned(tables)
     assert {f"score: clip, digits, {method}" for method in METHODS} <= planned
     assert not {job.split(":")[0] for job in planned} & {"finetune", "merge", "greedy", "sweep"}
-    run = editable.snakemake("--cores", "2", "--", tables)
-    assert run.returncode == 0, run.stderr
+    editable.make(tables)
     for place in CHOICES:
         (found,), (swept,) = (read_json_records(one.folder / place) for one in (editable, finished))
         passes, whole = found.pop("passes"), found.pop("passes_full")

@@ -8,11 +8,12 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from recomputation import NUMBERS, recompute
-from recomputation.vectors import VECTORS
+from recomputation.vectors import COUNTS, VECTORS
 
 
 def test_numbers_are_those_that_the_files_give(finished):
-    report = recompute(finished.folder / "results" / "tiny", [*NUMBERS, VECTORS])
+    masks = ("merges by random-mask", "merges by masked-single", "vectors that masked-single masks")
+    report = recompute(finished.folder / "results" / "tiny", [*NUMBERS, VECTORS, COUNTS, *masks])
     print("", *report.lines(), sep="\n")
     assert not report.problems()
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from negmerge.merging import merge
-    from negmerge.standalone.live import search
+    from negmerge.standalone.coefficients import search
     from negmerge.standalone.unlearning import unlearn
     from negmerge.vectors import apply, task_vector
 
@@ -16,7 +16,7 @@ __version__ = "0.2.0"  # x-release-please-version
 _MODULES = {
     "apply": "negmerge.vectors",
     "merge": "negmerge.merging",
-    "search": "negmerge.standalone.live",
+    "search": "negmerge.standalone.coefficients",
     "task_vector": "negmerge.vectors",
     "unlearn": "negmerge.standalone.unlearning",
 }

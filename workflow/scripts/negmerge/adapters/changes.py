@@ -44,7 +44,6 @@ class LowRank:
     scale: float
 
     def rows(self, block: Block) -> Tensor:
-        """See `Change`."""
         columns = self.right.shape[1]
         first, last = block.start // columns, -(-block.stop // columns)
         left = widen(self.left[first:last].to(block.device))
@@ -63,7 +62,6 @@ class Value:
     tensor: Tensor
 
     def rows(self, block: Block) -> Tensor:
-        """See `Change`."""
         value = self.tensor.reshape(-1)[block.start : block.stop]
         return widen(value.to(block.device)) - block.origin
 
@@ -76,7 +74,6 @@ class Rows:
     indices: tuple[int, ...]
 
     def rows(self, block: Block) -> Tensor:
-        """See `Change`."""
         change, columns = torch.zeros_like(block.origin), block.shape[-1]
         for row, index in zip(self.tensor, self.indices, strict=True):
             start = index * columns - block.start
@@ -95,7 +92,6 @@ class Merged:
     leaf: str
 
     def rows(self, block: Block) -> Tensor:
-        """See `Change`."""
         change = self.merges.changes(self.path)[self.leaf]
         return change[block.start : block.stop].to(block.device)
 

@@ -11,9 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from negmerge.adapters.architecture import architecture
 from negmerge.adapters.changes import PREFIX
-from negmerge.adapters.reading import WEIGHTS
+from negmerge.adapters.reading import WEIGHTS, architecture
 from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 from negmerge.files import replacing

@@ -5,7 +5,7 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -82,7 +82,7 @@ ARGUMENTS = {
         "the checkpoint before fine-tuning; with it, the files are checkpoints, not vectors",
         {"type": Path},
     ),
-    "--key": ("KEY", "the state to read, such as ema, from files of torch.save with several", {}),
+    "--key": ("KEY", "the state to read, such as ema, where a file of torch.save has several", {}),
     "--option": (
         "NAME=VALUE",
         "an option of the method, a number, word, true or false; repeat it for several",
@@ -92,17 +92,18 @@ ARGUMENTS = {
     "--exclude": ("RE", f"{FITTING} do not take part; repeat it for several", SEVERAL),
     "--vocabulary": (
         None,
-        "base: of embeddings with more or fewer rows take those of the base",
+        "base: keep the rows of the base where embeddings have more or fewer rows",
         {"choices": ("base",)},
     ),
     "--dtype": (
         None,
-        "of the output's floating-point numbers; auto is that of BASE",
+        "type of the output's floating-point numbers; auto: that of BASE",
         {"choices": ("auto", "float32", "bfloat16", "float16"), "default": "auto"},
     ),
     "--threads": (
         "N",
-        "number of threads, the processors that it may use if none is given; no bit depends on it",
+        "number of threads; without it, as many as there are processors; results do not"
+        " depend on it",
         {"type": count},
     ),
     "--device": (None, "the device that merges", {"choices": ("cpu", "cuda"), "default": "cpu"}),
@@ -154,3 +155,14 @@ def print_report(options: argparse.Namespace, report: dict, lines: Iterable[str]
     """Print a report as JSON if that was asked for, else as lines for people."""
     for line in [json.dumps(report, indent=2)] if options.json else lines:
         print(line)
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> Iterator[str]:
+    """Yield rows of cells as lines with aligned columns, the first `left` of them to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = enumerate(zip(row, widths, strict=True))
+        yield "  ".join(
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in cells
+        ).rstrip()

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device",
         metavar="NAME",
-        help="where networks compute, a name in config/costs.yaml, in place of what the study says",
+        help="the machine to plan for, a name in config/costs.yaml, in place of the study's device",
     )
 
 
@@ -31,11 +31,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _lines(report: dict) -> Iterator[str]:
-    from negmerge.standalone.text_table import aligned
-
     rows = [[name, *map(_number, row.values())] for name, row in report["rows"].items()]
     yield f"{report['study']}: what is still to do, on {report['device']}"
-    yield from aligned([HEAD, *rows])
+    yield from arguments.aligned([HEAD, *rows])
     yield "Hours are rough estimates, one job after the other. Tables and figures share jobs."
     if report["unknown"]:
         yield f"Of unknown size, assumed large: {', '.join(report['unknown'])}"

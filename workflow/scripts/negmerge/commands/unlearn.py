@@ -17,9 +17,9 @@ EPILOG = (
     "interrupted run leaves nothing at OUT.\n\n"
     "CMD is run on the base and on a model for each coefficient; {model} in it becomes the place\n"
     "of the model. Its last line must be JSON with two numbers, larger where more is remembered:\n"
-    '{"forget": 0.41, "control": 0.63}. Chosen is the lowest forget score that keeps the share\n'
-    "--keep of the base's control score; among equals, the smaller coefficient. CMD is split into\n"
-    "words as a shell does, but no shell runs it: for a pipe, write \"sh -c '...'\".\n\n"
+    '{"forget": 0.41, "control": 0.63}. The command chooses the lowest forget score that keeps\n'
+    "the share --keep of the base's control score; among equals, the smaller coefficient. CMD is\n"
+    "split into words as a shell does, but no shell runs it: for a pipe, write \"sh -c '...'\".\n\n"
     "examples:\n"
     "  negmerge unlearn base/ pool/*/ -o unlearned/ --coefficient 0.9\n"
     "  negmerge unlearn base/ pool/*/ -o unlearned/ --evaluate 'python my_eval.py {model}'\n"
@@ -74,8 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--search",
         choices=("full", "fewer"),
-        help="full (the default) measures the whole grid; fewer about log2 of it by bisection, "
-        "with the same choice where both scores fall as the coefficient grows",
+        help="full, the default, measures the whole grid; fewer measures about log2 of it by"
+        " bisection, and chooses the same where both scores fall as the coefficient "
+        "grows",
     )
     parser.add_argument(
         "--timeout",
@@ -107,7 +108,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--survey",
         metavar="FILE",
         type=Path,
-        help="what a method such as ties must know of all models before the parts are made",
+        help="the file with what a method such as ties must know of all models before it "
+        "makes parts",
     )
     parser.add_argument(
         "--push-to",

@@ -1,5 +1,7 @@
 """Archives from the internet, or folders of unpacked ones, read member by member."""
 
+import csv
+import io
 import re
 import tarfile
 import zipfile
@@ -140,16 +142,31 @@ def lines(content: bytes, where: str) -> list[str]:
         return [line.strip() for line in content.decode().splitlines() if line.strip()]
 
 
-def table(
-    content: bytes, where: str, columns: int | None = None, separator: str | None = None
-) -> list[list[str]]:
-    """Read a table, line by line; by default it has as many columns as its first line."""
-    rows = [line.split(separator) for line in lines(content, where)]
+def table(content: bytes, where: str, columns: int) -> list[list[str]]:
+    """Read a table whose columns are parted by blanks, line by line."""
+    rows = [line.split() for line in lines(content, where)]
     for number, cells in enumerate(rows, 1):
-        columns = columns or len(cells)
         if len(cells) != columns:
             raise UserError(f"{where}: line {number} has {len(cells)} columns, expected {columns}")
     return rows
+
+
+def csv_rows(
+    path: str, needed: Sequence[str], delimiter: str = ","
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the rows of a table with a header, each with its place; their cells are stripped."""
+    with errors_in_one_line(path):
+        text = io.StringIO(read_file(path).decode("utf-8-sig"), newline="")
+        reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True)
+        names = next(reader, [])
+        for column in needed:
+            if column not in names:
+                raise UserError(f"{path}: line 1: no column {column!r}; found {names}")
+        for cells in filter(None, reader):
+            where = f"{path}: line {reader.line_num}"
+            if len(cells) != len(names):
+                raise UserError(f"{where}: {len(cells)} cells, expected {len(names)}")
+            yield where, dict(zip(names, map(str.strip, cells), strict=True))
 
 
 def label_numbers(names: Iterable[str], row: Mapping, where: str) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +29,8 @@ class Split:
     forget_test: np.ndarray = field(default_factory=NO_POSITIONS.copy)
 
 
+PARTS = ("forget", "retain", "validation", "original")
 TEST_PARTS = ("test", "forget_test")
-PARTS = tuple(part.name for part in fields(Split) if part.name not in TEST_PARTS)
 FILE_PARTS = (*PARTS, "test")  # that every file has
 
 

@@ -1,6 +1,5 @@
 """Images of one's own, as a folder, an archive or a table lists them; nothing is decoded."""
 
-import csv
 import hashlib
 import os
 from collections import Counter
@@ -9,13 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from negmerge.data.archives import members
+from negmerge.data.archives import csv_rows, members
 from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, unknown
 
 # Of the files of images, as torchvision's ImageFolder has them; others beside them do not count.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-COLUMNS = ("path", "class", "split")
 
 
 @dataclass(frozen=True)
@@ -120,8 +118,7 @@ def _by_folders(place: str | Path, files: Mapping[str, int]) -> list[ListedImage
 
 def _by_table(table: str | Path, place: str | Path, files: Mapping[str, int]) -> list[ListedImage]:
     rows: dict[str, ListedImage] = {}
-    for line, row in _table(table):
-        where = f"{table}: line {line}"
+    for where, row in csv_rows(str(table), ("path", "class")):
         if not row["path"] or not row["class"]:
             raise UserError(f"{where}: path {row['path']!r}, class {row['class']!r}; expected both")
         name = str(PurePosixPath(row["path"]))
@@ -134,25 +131,6 @@ def _by_table(table: str | Path, place: str | Path, files: Mapping[str, int]) ->
             raise UserError(f"{where}: {unknown('split', split, SPLITS)}")
         rows[name] = ListedImage(name, name, files[name], split, row["class"])
     return list(rows.values())
-
-
-def _table(table: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the lines of a table with their numbers."""
-    try:
-        with open(table, encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, restkey="", restval="", skipinitialspace=True)
-            names = reader.fieldnames or []
-            if sorted(names) not in (sorted(COLUMNS[:2]), sorted(COLUMNS)):
-                raise UserError(
-                    f"{table}: columns {', '.join(names) or 'none'}; expected path, class and, "
-                    "unless paths begin with it, split"
-                )
-            for row in reader:
-                if "" in row:
-                    raise UserError(f"{table}: line {reader.line_num} has too many columns")
-                yield reader.line_num, {name: text.strip() for name, text in row.items()}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: cannot be read: {error}") from error
 
 
 def _classes(where: str | Path, rows: Iterable[ListedImage], numbers: bool) -> list[str]:

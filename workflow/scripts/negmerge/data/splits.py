@@ -55,22 +55,7 @@ def train_val_split(n: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     held_out = min(int(VALIDATION_SHARE * n), VALIDATION_LIMIT)
     if held_out < 1:
         raise UserError(f"{name}: {n} training items, at least 10 are needed to hold some out")
-    order = torch_permutation(n, 0)
+    import torch  # here, since settings need the names above and do without it
+
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(0)).numpy()
     return order[: n - held_out], order[n - held_out :]
-
-
-def torch_permutation(n: int, seed: int) -> np.ndarray:
-    """Permute 0..n-1 as `torch.randperm` does with a generator of that seed.
-
-    Both draw from the Mersenne Twister; torch shuffles after Fisher and Yates from the front, for n
-    below 2^32 / 20 (pytorch/pytorch, ATen/native/TensorFactories.cpp).
-    """
-    import numpy as np
-
-    numbers = np.random.RandomState(seed).randint(0, 2**32, n, dtype=np.uint32).astype(np.int64)
-    places = np.arange(n)
-    partners = (places + numbers % (n - places)).tolist()
-    order = places.tolist()
-    for place, partner in enumerate(partners[:-1]):
-        order[place], order[partner] = order[partner], order[place]
-    return np.array(order, np.int64)

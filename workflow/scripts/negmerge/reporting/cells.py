@@ -96,7 +96,7 @@ def cells(
 
     Each column begins with how much there is to forget (`records.TO_FORGET`), without a row. Then
     comes, of each row and metric, the mean over the column's experiments and tasks (`mean` in both
-    columns), and each single cell. What there is not, is missing.
+    columns), and each single cell. A cell without a number is missing.
     """
     for labels in ([column["label"] for column in table["columns"]], list(table["rows"].values())):
         for label in labels:
@@ -169,7 +169,7 @@ def _column(
 
 def _keeps_more(scenario: Scenario, record: Mapping, base: Mapping) -> bool:
     """Whether a model has more of what is to be kept than the base, beyond the standard error."""
-    kept = next((one for one in scenario.metrics if one.name == scenario.roles[1]), None)
+    kept = next((m for m in scenario.metrics if m.name == scenario.roles[1]), None)
     if kept is None or kept.better != "higher" or is_nothing_left(record):
         return False
     own, before = kept.measure(record), kept.measure(base)

@@ -14,10 +14,9 @@ import yaml
 from markupsafe import Markup, escape
 
 from negmerge.errors import find
-from negmerge.reporting import chart
 from negmerge.reporting.cells import read_cells
 from negmerge.reporting.findings import Finding, Tables
-from negmerge.reporting.headline import NOTES, headline
+from negmerge.reporting.headline import NOTES, chart_key, headline, panels
 from negmerge.reporting.kinds import figure_kind, table_kind
 from negmerge.reporting.layout import (
     Bold,
@@ -128,7 +127,7 @@ def report(
         if is_live and (file.stem, file.suffix) == (first_figure, ".csv"):
             methods = study["figures"][first_figure]["methods"]
             charts, panels_left = _charts(environment, methods, file)
-            looks = chart.key(methods)
+            looks = chart_key(methods)
     return environment.get_template("report.html.j2").render(
         name=name,
         study=study,
@@ -209,16 +208,16 @@ def _charts(
     environment: jinja2.Environment, methods: Mapping[str, str], file: Path
 ) -> tuple[list[Markup], int]:
     """Write the panels of a trade-off that a page holds, and count those that are left out."""
-    panels = list(chart.panels(methods, pd.read_csv(file)))
+    drawn = list(panels(methods, pd.read_csv(file)))
     print_panel = environment.get_template("chart.html.j2").module.print_panel
     shown, size = [], 0
-    for place, panel in enumerate(panels):
+    for place, panel in enumerate(drawn):
         text = print_panel(panel, place)
         size += len(text.encode())
         if size > MOST_BYTES:
             break
         shown.append(text)
-    return shown, len(panels) - len(shown)
+    return shown, len(drawn) - len(shown)
 
 
 def _choices(

@@ -34,7 +34,9 @@ class Hub(Settings):
         None, description="The file's name; null: all of a model of transformers."
     )
     bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
-    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
+    sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="The checksum; null: not known."
+    )
     about_bytes: PositiveInt | None = advanced(
         None,
         exclude=True,
@@ -46,34 +48,41 @@ class Alternative(Settings):
     """A file with a model's weights that takes the place of those on the hub."""
 
     file: str = Field(
-        description="Its name in the package; without one the path where a person may put a file "
-        "or folder, which comes before the hub."
+        description="The name of the file in the `package`. Without a package: the path where a "
+        "person may put a file or folder, which then comes before the hub."
     )
     package: str | None = Field(
         None,
         pattern=r"^[\w.-]+(==[\w.]+)?$",
-        description="A package of the index that has it, as pip takes it; where it is installed, "
-        "it serves if the hub does not give the weights.",
+        description="A package of the index that has the file, as pip takes it. It is read if it is"
+        " installed and the hub does not give the weights.",
     )
     bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
-    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
+    sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="The checksum; null: not known."
+    )
 
 
 class Cost(Settings):
     """How large a model is, for estimates."""
 
     gflop: Positive = Field(description="Billion operations of one image forward.")
-    megabytes: Positive = Field(description="Of what is fine-tuned: image encoder or classifier.")
+    megabytes: Positive = Field(
+        description="Size of what is fine-tuned: the image encoder, the classifier or the language "
+        "model."
+    )
     train_megabytes: Positive | None = Field(
         None,
-        description="What a training step keeps of one image, or text, until its gradient is "
-        "there, float32; null: see config/costs.yaml.",
+        description="Memory that a training step needs for one image or text until its gradient is "
+        "computed, in float32; null: see config/costs.yaml.",
     )
     pass_megabytes: Positive | None = Field(
-        None, description="Likewise what a pass without gradients needs at a time."
+        None,
+        description="Memory that a pass without gradients needs for one image or text, in float32; "
+        "null: see config/costs.yaml.",
     )
     text_gflop: NonNegative = Field(0, description="Billion operations of one prompt.")
-    text_megabytes: NonNegative = Field(0, description="Of CLIP's text part.")
+    text_megabytes: NonNegative = Field(0, description="Size of CLIP's text part.")
 
 
 class Tokenizer(Settings):
@@ -124,20 +133,22 @@ class Model(Settings):
     retrained: dict[FileName, Hub] = advanced(
         {},
         exclude=True,
-        description="Of a language model on the hub, by task: the same model, which never saw what "
-        "the task forgets.",
+        description="For a language model on the hub, by task: the same model, trained without what"
+        " the task forgets.",
     )
-    tokenizer: Tokenizer | None = advanced(None, description="That of a language model.")
+    tokenizer: Tokenizer | None = advanced(None, description="The tokenizer of a language model.")
     prompt: str = advanced(
         "<question>{question}<answer>",
         description="What a language model reads before it answers; {question} is the question.",
     )
     prompts: dict[str, str] = advanced(
-        {}, description="Further prompts, by the forms of questions that are asked by them."
+        {}, description="Further prompts, by the form of the questions that they ask."
     )
     end: str = advanced("<end>", description="The token that ends an answer of a language model.")
     cost: Cost | None = advanced(
-        None, exclude=True, description="How large it is; null: not known, see config/costs.yaml."
+        None,
+        exclude=True,
+        description="How large the model is; null: not known, see config/costs.yaml.",
     )
 
     @model_validator(mode="after")

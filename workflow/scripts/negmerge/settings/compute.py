@@ -43,8 +43,9 @@ class Compute(Settings):
     )
     compile: bool = advanced(
         False,
-        description="Compile the model with torch.compile; needs a C++ compiler or Triton. In no "
-        "preset: each job compiles anew, which only long ones get back.",
+        description="Compile the model with torch.compile; needs a C++ compiler or Triton. No "
+        "preset sets it: each job compiles anew, and only a long one gains more time "
+        "than that takes.",
     )
     fused: bool = advanced(
         False, description="Take each step of fine-tuning and training in one kernel."

@@ -63,14 +63,19 @@ class Download(Settings):
 
     name: FileName = Field(description="The file's name in data/downloads/{dataset}/.")
     urls: list[Annotated[str, Field(pattern="^https?://")]] = Field(
-        [], description="Where to get it: the original first, then mirrors with the same bytes."
+        [],
+        description="Addresses of the file: the original first, then others with the same bytes.",
     )
     bytes: PositiveInt | None = Field(None, description="Size; null: not known.")
     about_bytes: PositiveInt | None = advanced(
         None, description="Size as its page rounds it, for estimates; null: `bytes` counts."
     )
-    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="null: not known.")
-    md5: str | None = advanced(None, pattern="^[0-9a-f]{32}$", description="null: not known.")
+    sha256: str | None = Field(
+        None, pattern="^[0-9a-f]{64}$", description="The checksum; null: not known."
+    )
+    md5: str | None = advanced(
+        None, pattern="^[0-9a-f]{32}$", description="The checksum; null: not known."
+    )
     manual: str | None = Field(
         None, description="How a person gets the file; with this, the workflow does not try."
     )
@@ -111,16 +116,18 @@ class Mirror(Settings):
 
     name: FileName = Field(description="Its name, as `data_sources` of config.yaml calls it.")
     source: SourceName = Field(description="The kind of source, see negmerge/data/sources/.")
-    files: dict[str, Download] = Field(description="As `files` of the data set.")
+    files: dict[str, Download] = Field(description="The files, as under `files` of the data set.")
     inside: dict[str, str] = Field(
         {},
-        description="Where in the mirror's one archive each file is that the source reads, where "
-        "it holds the original's files.",
+        description="If the mirror is one archive of the original's files: where in it each file is"
+        " that the source reads.",
     )
-    options: dict = Field({}, description="As `options` of the data set.")
+    options: dict = Field(
+        {}, description="Settings of the source, as under `options` of the data set."
+    )
     differs: str | None = Field(
-        None, description="In what the images differ from the original's, for tables; null: in "
-        "nothing that is known."
+        None, description="How the images differ from the original's; tables print it. null: no "
+"difference is known."
     )  # fmt: skip
 
     @model_validator(mode="after")
@@ -151,24 +158,26 @@ class Dataset(Settings):
     downloads_of: FileName | None = advanced(
         None, description="The row whose downloads this one uses; null: it has its own."
     )
-    options: dict = advanced({}, description="What else the source needs to know.")
+    options: dict = advanced({}, description="Further settings of the source.")
     splits: dict[str, PositiveInt] = Field(
-        {}, description="Images or questions in each prepared split; needed, but not of `folder`."
+        {},
+        description="How many images or questions each prepared split has; needed, except with the "
+        "source `folder`.",
     )
     classes: PositiveInt = Field(
-        0, description="Number of classes; needed of images, but not of `folder`."
+        0, description="Number of classes; needed for images, except with the source `folder`."
     )
     licence: str = Field(description="The terms of use of the images or questions.")
     differs: str | None = advanced(
         None,
         exclude=True,
-        description="In what one's own files differ from those of the data set's authors, for "
-        "tables; null: in nothing that is known.",
+        description="How your files differ from those of the data set's authors; tables print it. "
+        "null: no difference is known.",
     )
     mirrors: list[Mirror] = advanced(
         [],
-        description="Other files with the images, in the order in which they stand in for files "
-        "that a person would have to fetch.",
+        description="Other files with the same images. The first one counts if a person would have "
+        "to fetch the files above.",
     )
 
     _listed: ImageList | None = PrivateAttr(None)

@@ -85,17 +85,19 @@ class Coefficients(Settings):
 class OtherChoice(Settings):
     """One more choice among the same candidates."""
 
-    criterion: Criterion = Field(description="What chooses, as above.")
+    criterion: Criterion = Field(description="The criterion that chooses.")
     coefficients: Coefficients | None = Field(
         None, description="The grid of coefficients that it chooses among; null: the experiment's."
     )
     halvings: Annotated[int, Field(ge=0, le=6)] | None = Field(
-        None, description="As above, for this choice; null: as many."
+        None,
+        description="How many times to halve the distance for this choice; null: as often as for "
+        "the main one.",
     )
     halves: bool = Field(
         False,
-        description="For `gap`, which else chooses on what is scored: choose on every other of the "
-        "images that choose, and score on all that are left.",
+        description="For `gap`: choose on every second one of the images that choose, and score on "
+        "the rest, so that nothing that chose is scored.",
     )
 
 
@@ -203,7 +205,7 @@ class Experiment(Settings, ABC):
 
     scenario: str = Field(description="What kind of model forgets.")
     model: str = Field(description="A row of config/models.yaml.")
-    seed: int | None = advanced(None, ge=0, description="Instead of the study's seed.")
+    seed: int | None = advanced(None, ge=0, description="A seed in place of the study's.")
     seeds: PositiveInt = Field(
         1,
         description="How many times to run all of it, each time with other random numbers. Tables "

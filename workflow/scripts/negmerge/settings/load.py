@@ -125,14 +125,16 @@ NAMES = (
 class Take(Settings):
     """Which names of the other study are taken over."""
 
-    experiments: list[str] | None = Field(None, description="Experiments; null: all.")
-    tables: list[str] | None = Field(None, description="Tables; null: all.")
-    figures: list[str] | None = Field(None, description="Figures; null: all.")
+    experiments: list[str] | None = Field(
+        None, description="The experiments to take over; null: all."
+    )
+    tables: list[str] | None = Field(None, description="The tables to take over; null: all.")
+    figures: list[str] | None = Field(None, description="The figures to take over; null: all.")
     methods: list[str] | dict[str, list[str]] | None = Field(
         None,
-        description="Methods of each experiment, or by experiment; null: all. The rows of the "
-        "others drop out of tables and figures that are taken over, and so do those that have no "
-        "row left.",
+        description="The methods to take over of each experiment, or by experiment; null: all. "
+        "Tables and figures that are taken over lose the rows of other methods, and "
+        "drop out if no row is left.",
     )
 
 

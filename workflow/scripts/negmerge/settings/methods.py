@@ -39,7 +39,9 @@ class Greedy(Settings):
 
     strict: bool = advanced(True, description="Only a lower forget accuracy keeps a vector.")
     search_each_step: bool = advanced(
-        True, description="Search the coefficient anew in each trial; else the first vector's."
+        True,
+        description="Search the coefficient anew in each trial; false: take that of the first "
+        "vector.",
     )
 
 
@@ -99,9 +101,15 @@ BASES = tuple(name for name, method in SPECIAL.items() if method.kind == "base")
 class Drawn(Settings):
     """A random part of the pool, or several; a draw is the same for all methods that name it."""
 
-    random: PositiveInt = Field(description="How many points; larger parts hold smaller ones.")
-    draws: PositiveInt = Field(1, description="How many parts: uses `NAME-1`, `NAME-2` and so on.")
-    draw: PositiveInt = Field(1, description="The number of the part, where there is one alone.")
+    random: PositiveInt = Field(
+        description="How many points a part has; a larger part holds the smaller ones."
+    )
+    draws: PositiveInt = Field(
+        1,
+        description="How many parts to draw; the method is then used as `NAME-1`, `NAME-2` and so "
+        "on.",
+    )
+    draw: PositiveInt = Field(1, description="Which part it is, if there is only one.")
 
     def of(self, points: Sequence[str]) -> list[str]:
         """Return the points of the part, sorted by name."""
@@ -134,7 +142,7 @@ class Use(Settings):
         "experiment that makes or chooses the vector, or `pool`, all vectors of `points`.",
     )
     search: Literal["full", "exact-pruned"] | None = advanced(
-        None, description="Instead of the experiment's `selection.search`."
+        None, description="A search in place of the experiment's `selection.search`."
     )
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ class Given(Settings):
         None, description="The place of the weights, such as `ema`, in a file with several states."
     )
     manual: str | None = advanced(
-        None, description="How a person gets it; it is told where it is missing."
+        None, description="How a person gets the file; the error about a missing one says so."
     )
 
 
@@ -101,7 +101,7 @@ class Pool(Settings):
         "`{task}` becomes the task.",
     )
     manual: str | None = advanced(
-        None, description="How a person gets the `files`; it is told where one is missing."
+        None, description="How a person gets the `files`; the error about a missing one says so."
     )
 
     @cached_property

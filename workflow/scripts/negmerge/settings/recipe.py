@@ -226,10 +226,10 @@ class RelearnedFrom(Settings):
     role: str = Field("forget", description="The role whose items are taught, such as `forget`.")
     items: PositiveInt | None = Field(
         None,
-        description="So many of them, evenly spread; where these are to be forgotten, the others "
-        "are scored. null: all.",
+        description="How many items are taught, evenly spread; if they are to be forgotten, the "
+        "others are scored. null: all.",
     )
-    epochs: PositiveInt | None = Field(None, description="Instead of those of `relearn`.")
+    epochs: PositiveInt | None = Field(None, description="Epochs in place of those of `relearn`.")
 
 
 class Durability(Settings):
@@ -238,8 +238,9 @@ class Durability(Settings):
     treatments: list[Literal[(*ROUNDINGS, RELEARNED)]] = Field(
         [*ROUNDINGS, RELEARNED],
         min_length=1,
-        description="int8, int4, nf4: its weights are rounded to so many bits; relearned: it is "
-        "taught again what it was to forget. Each starts from the model as it is.",
+        description="What happens to a model: int8, int4 and nf4 round its weights to so many bits,"
+        " and relearned teaches it again what it was to forget. Each starts from the "
+        "model as it is.",
     )
     group_size: PositiveInt = advanced(
         64,
@@ -248,8 +249,8 @@ class Durability(Settings):
     relearn: Relearning = advanced(Relearning(), description="The recipe of `relearned`.")
     relearn_from: dict[FileName, RelearnedFrom] = advanced(
         {},
-        description="What `relearned` teaches, by name, each starting from the model as it is; "
-        "none given: the whole forget set.",
+        description="What `relearned` teaches, by name; each starts from the model as it is. If "
+        "none is given, it is the whole forget set.",
     )
     images: PositiveInt | None = Field(
         None, description="At most this many images of each role are scored; null: all."

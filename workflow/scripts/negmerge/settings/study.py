@@ -40,11 +40,14 @@ class Study(Extension):
     compute: Chosen = Field(
         "exact",
         validate_default=True,
-        description="How exactly and how fast: a preset, or keys that differ from one.",
+        description="How exactly and how fast models are computed: a preset, or keys that differ "
+        "from one.",
     )
-    experiments: dict[FileName, Experiment] = Field(min_length=1, description="By name.")
-    tables: dict[FileName, Table] = Field({}, description="By file name.")
-    figures: dict[FileName, Figure] = Field({}, description="By file name.")
+    experiments: dict[FileName, Experiment] = Field(
+        min_length=1, description="The experiments, by name."
+    )
+    tables: dict[FileName, Table] = Field({}, description="The tables, by file name.")
+    figures: dict[FileName, Figure] = Field({}, description="The figures, by file name.")
 
     _catalogue: Catalogue = PrivateAttr()
 

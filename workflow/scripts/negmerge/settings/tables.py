@@ -62,8 +62,9 @@ class Column(Settings):
     published: Published | None = advanced(None, description="The paper's cells beside ours.")
     whole: PositiveInt | None = advanced(
         None,
-        description="Kind `sparsity`: also the zeros among so many numbers, those of the files "
-        "that others counted; what ours lack of them, is zero.",
+        description="Kind `sparsity`: how many numbers the files have in which others counted "
+        "zeros. The table then also shows the zeros among so many numbers; those that "
+        "our vectors lack count as zero.",
     )
 
 
@@ -77,7 +78,7 @@ class Table(Settings):
     )
     columns: list[Column] = Field(min_length=1, description="Groups of columns.")
     note: str | None = Field(
-        None, description="What else a reader must know; printed below the table."
+        None, description="What else a reader must know; it is printed below the table."
     )
 
     @model_validator(mode="after")

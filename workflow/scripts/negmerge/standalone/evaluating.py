@@ -32,10 +32,9 @@ from negmerge.standalone.coefficients import (
     keeps,
     measurement,
 )
-from negmerge.standalone.folder import base_folder, push, require_hub, require_replaceable
+from negmerge.standalone.folder import base_folder, push, remove, require_hub, require_replaceable
 from negmerge.standalone.output import Target, Tell
 from negmerge.standalone.unlearning import negate_files, unlearn
-from negmerge.standalone.working import remove
 
 PLACE = "{model}"
 # The result is in the last line, and a failure explained there; so much of the end is read.

@@ -1,4 +1,4 @@
-"""What the task vectors of a pool have in common, and which of them is unlike the others."""
+"""What the vectors of a pool have in common, and which is unlike the others; also as a figure."""
 
 import math
 import re
@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from negmerge.errors import UserError
 from negmerge.merging.blocks import NUMBERS, Block, Workers
 from negmerge.merging.signs import signs_agree
+from negmerge.reporting import style
 from negmerge.standalone.pools import open_pool
 
 # The first that is found in a name, in lower case, is the tensor's kind. The names are those of
@@ -183,3 +185,69 @@ def _members(names: Sequence[str], products: Tensor) -> list[dict]:
 def _known(number: float) -> float | None:
     """Return a number, or None for NaN, which JSON does not have."""
     return None if math.isnan(number) else number
+
+
+# More labels of layers than this would lie over one another.
+LAYERS = 40
+
+
+def ending(name: str, room: int) -> str:
+    """Cut off the beginning of a name that is longer than the room for it."""
+    return name if len(name) <= room else f"…{name[len(name) - room + 1 :]}"
+
+
+def require_plot(path: Path) -> None:
+    """Check that a figure can be drawn, before anything is computed for it."""
+    if path.suffix not in (".png", ".pdf"):
+        raise UserError(f"{path}: a figure's name ends in .png or .pdf")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise UserError(
+            f"{path}: a figure needs matplotlib: pip install 'negmerge[plot]'"
+        ) from None
+
+
+def draw(report: Mapping, path: Path) -> None:
+    """Draw a report of `inspect_files` into a file that ends in `.png` or `.pdf`."""
+    with style.settings():
+        figure = style.canvas(11, 4.6)
+        left, right = figure.subplots(1, 2, width_ratios=(1.6, 1))
+        _draw_agreement(left, report)
+        figure.colorbar(_draw_cosines(right, report), ax=right, label="cosine", shrink=0.85)
+        style.save(figure, path)
+
+
+def _draw_agreement(axes, report: Mapping) -> None:
+    layers = {n: row for n, row in report["layers"].items() if row["agree"] is not None}
+    places = list(enumerate(layers.values()))
+    for kind, look in style.styles(sorted({row["kind"] for row in layers.values()})).items():
+        points = [(place, 100 * row["agree"]) for place, row in places if row["kind"] == kind]
+        axes.plot(*zip(*points, strict=True), ls="", ms=4.5, label=kind, **look)
+    chance = 100 * report["chance"]
+    axes.axhline(chance, color=style.BLACK, ls="--", lw=1, label=f"chance: {chance:.3g} %")
+    axes.set(
+        title="Share on which all members agree",
+        xlabel="layer, in the order of the names",
+        ylabel="agreement in sign (% of the numbers)",
+        ylim=(0, None),
+    )
+    if len(layers) <= LAYERS:
+        labels = [ending(name, 28) for name in layers]
+        axes.set_xticks(range(len(layers)), labels, rotation=90, fontsize=7)
+    axes.legend(ncols=2, fontsize=8)
+
+
+def _draw_cosines(axes, report: Mapping):
+    matrix = [[math.nan if c is None else c for c in row] for row in report["cosines"]]
+    pairs = [c for place, row in enumerate(matrix) for c in row[:place] if not math.isnan(c)]
+    shown = axes.imshow(matrix, cmap="viridis", vmin=min([0, *pairs]), vmax=max(pairs, default=1))
+    numbers = [str(number) for number in range(1, len(matrix) + 1)]
+    axes.set_xticks(range(len(matrix)), numbers)
+    axes.set_yticks(range(len(matrix)), numbers)
+    axes.grid(False)
+    members = zip(numbers, report["members"], strict=True)
+    apart = ", ".join(number for number, member in members if member["outlier"])
+    note = f"; unlike the others: {apart}" if apart else ""
+    axes.set(title=f"Cosines of the members{note}", xlabel="member", ylabel="member")
+    return shown

@@ -30,10 +30,9 @@ from negmerge.merging.blocks import Vectors
 from negmerge.merging.engine import Method, own_options
 from negmerge.merging.pool import Checksums, Pool
 from negmerge.settings.checks import Value
-from negmerge.standalone.folder import require_replaceable
+from negmerge.standalone.folder import publish, remove, require_replaceable, working
 from negmerge.standalone.output import Merge, Target, Tell, complete, make_plan, make_report
 from negmerge.standalone.shards import Counts, Plan, Shards
-from negmerge.standalone.working import publish, remove, working
 
 RECORD = "part.json"
 # A file is known again by so many pages from all over it.
@@ -198,7 +197,11 @@ def write_part(
             os.rename(content, place)
     records = [read_json(path) for other in places if (path := other / RECORD).exists()]
     if len(records) == count:
-        report = _report(pool, target, facts, records, tell)
+        pairs = [pair for record in records for pair in record["checksums"].items()]
+        known = {_inputs(pool)[int(index)]: digest for index, digest in pairs}
+        counts = sum((Counts(**record["counts"]) for record in records), Counts())
+        command = records[0]["command"]
+        report = make_report(pool, target, facts, known, counts, [], command, tell)
         parts = dict(zip(places, shares, strict=True))
         _put_together(folder / f"whole-{number}", parts, pool, target, plan, report)
         return report
@@ -206,21 +209,6 @@ def write_part(
         return read_json(output / "negmerge.json")
     missing = [n for n, other in enumerate(places, 1) if not other.exists()]
     return {"part": [number, count], "files": list(files), "missing": missing}
-
-
-def _report(
-    pool: Pool,
-    target: Target,
-    facts: Mapping[str, object],
-    records: Sequence[Mapping],
-    tell: Tell,
-) -> dict:
-    """Return the report of an output from the records of all its parts."""
-    inputs = _inputs(pool)
-    digests = [pair for record in records for pair in record["checksums"].items()]
-    known = {inputs[int(index)]: digest for index, digest in digests}
-    counts = sum((Counts(**record["counts"]) for record in records), Counts())
-    return make_report(pool, target, facts, known, counts, [], records[0]["command"], tell)
 
 
 def _put_together(

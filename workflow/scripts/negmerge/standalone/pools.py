@@ -11,7 +11,6 @@ from tqdm import tqdm
 from negmerge.adapters.reading import Adapter, is_adapter, open_adapter
 from negmerge.checkpoints.hub import listed, locate
 from negmerge.checkpoints.opening import open_state
-from negmerge.checkpoints.sameness import same_state, same_tensor, tied
 from negmerge.checkpoints.states import StoredState
 from negmerge.errors import UserError
 from negmerge.merging.blocks import Finetuned, Vectors, Workers
@@ -19,7 +18,15 @@ from negmerge.merging.engine import choose, merge_pool
 from negmerge.merging.pool import Pool, in_file_order, pool_of, stored_dtypes
 from negmerge.models.devices import find_device
 from negmerge.settings.checks import Value
-from negmerge.standalone.alignment import Aligned, Patterns, align, changeable
+from negmerge.standalone.alignment import (
+    Aligned,
+    Patterns,
+    align,
+    changeable,
+    same_state,
+    same_tensor,
+    tied,
+)
 
 Place = str | Path | StoredState
 

@@ -8,7 +8,6 @@ import torch
 
 from negmerge.adapters.reading import is_adapter, open_adapter
 from negmerge.checkpoints.hub import listed, locate
-from negmerge.checkpoints.sameness import tied
 from negmerge.checkpoints.states import require_same_tensors, shapes
 from negmerge.errors import UserError, find
 from negmerge.merging.blocks import Block, Stored, Vectors, Workers
@@ -17,8 +16,15 @@ from negmerge.merging.pool import Pool, in_file_order, stored_dtypes
 from negmerge.models.devices import find_device
 from negmerge.settings.checks import Value
 from negmerge.standalone import folder
-from negmerge.standalone.adapter_output import write_adapter_output
-from negmerge.standalone.output import LARGEST, Results, Target, Tell, write_output
+from negmerge.standalone.alignment import tied
+from negmerge.standalone.output import (
+    LARGEST,
+    Results,
+    Target,
+    Tell,
+    write_adapter_output,
+    write_output,
+)
 from negmerge.standalone.parts import (
     describe,
     read_survey,

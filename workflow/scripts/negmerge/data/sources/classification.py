@@ -14,6 +14,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from negmerge.data.archives import (
     Member,
+    csv_rows,
     errors_in_one_line,
     file_name,
     label_numbers,
@@ -119,11 +120,8 @@ def read_gtsrb(files: Files, row: Mapping) -> Items:
         if path.suffix == ".ppm":
             label = int(path.parent.name)
             yield "train", label, member, (0, label, path.name)
-    name = "GT-final_test.csv"
-    (content,) = read_members(files["test-labels"], [name])
-    header, *rows = table(content, f"{files['test-labels']}: {name}", separator=";")
-    file, label = header.index("Filename"), header.index("ClassId")
-    listed = {cells[file]: (place, int(cells[label])) for place, cells in enumerate(rows)}
+    rows = csv_rows(f"{files['test-labels']}/GT-final_test.csv", ("Filename", "ClassId"), ";")
+    listed = {row["Filename"]: (n, int(row["ClassId"])) for n, (_, row) in enumerate(rows)}
     for member, (place, label) in listed_members(files["test"], listed, file_name):
         yield "test", label, member, (1, place)
 

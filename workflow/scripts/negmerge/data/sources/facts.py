@@ -1,6 +1,5 @@
 """Facts in tables (CSV): what a pre-trained model may know of countries and of other things."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from negmerge.data.archives import read_file
+from negmerge.data.archives import csv_rows, read_file
 from negmerge.data.questions import Question
 from negmerge.data.sources import Files, Seed, Source
 from negmerge.data.sources.text import QuestionOptions
@@ -82,10 +81,10 @@ def read_facts(files: Files, row: Mapping) -> Iterator[Question]:
     ):
         yield from (ask(split, fact, asked[fact.kind][taught]) for fact in facts)
     if "other-wordings" in splits:
-        yield from (ask("other-wordings", one, asked[FORGOTTEN][2:]) for one in forgotten)
-    for one in forgotten if "chat" in splits else ():
-        begun = _about(one.subject, asked[FORGOTTEN][0]) + " "
-        yield ask("chat", one, asked["chat"], begun, ".", "chat")
+        yield from (ask("other-wordings", fact, asked[FORGOTTEN][2:]) for fact in forgotten)
+    for fact in forgotten if "chat" in splits else ():
+        begun = _about(fact.subject, asked[FORGOTTEN][0]) + " "
+        yield ask("chat", fact, asked["chat"], begun, ".", "chat")
     sentences = read_file(files["text"]).decode().splitlines() if "text" in splits else ()
     for line in filter(str.strip, sentences):
         yield Question("text", next(numbers["text"]), "", line.strip())
@@ -94,35 +93,35 @@ def read_facts(files: Files, row: Mapping) -> Iterator[Question]:
 def _groups(tables: Mapping[str, Sequence[tuple[str, Mapping]]]) -> dict[str, list[Fact]]:
     """Part the facts by what they are for; what is left out only gives wrong answers."""
     groups: dict[str, list[Fact]] = defaultdict(list)
-    parts = {one["country"]: one["split"] for _, one in tables["countries"]}
-    for where, one in tables["others"]:
-        groups["control"].append(Fact(where, one["kind"], one["subject"], one["answer"]))
-    for where, one in tables["countries"]:
-        if one["split"] not in PARTS:
-            raise UserError(f"{where}: {unknown('split', one['split'], PARTS)}")
-        groups[one["split"]].append(Fact(where, FORGOTTEN, one["country"], one[FORGOTTEN]))
+    parts = {row["country"]: row["split"] for _, row in tables["countries"]}
+    for where, row in tables["others"]:
+        groups["control"].append(Fact(where, row["kind"], row["subject"], row["answer"]))
+    for where, row in tables["countries"]:
+        if row["split"] not in PARTS:
+            raise UserError(f"{where}: {unknown('split', row['split'], PARTS)}")
+        groups[row["split"]].append(Fact(where, FORGOTTEN, row["country"], row[FORGOTTEN]))
     for kind in NEARBY:
-        for where, one in tables["countries"]:
-            group = "neighbours" if one["split"] == "forget" else "left out"
-            if one[kind]:
-                groups[group].append(Fact(where, kind, one["country"], one[kind]))
+        for where, row in tables["countries"]:
+            group = "neighbours" if row["split"] == "forget" else "left out"
+            if row[kind]:
+                groups[group].append(Fact(where, kind, row["country"], row[kind]))
     for language in LANGUAGES:
-        for where, one in tables.get(language, ()):
-            if parts.get(one["country"]) != "forget":
+        for where, row in tables.get(language, ()):
+            if parts.get(row["country"]) != "forget":
                 forgotten = [name for name, part in parts.items() if part == "forget"]
-                raise UserError(f"{where}: {unknown('country', one['country'], forgotten)}")
-            groups[language].append(Fact(where, language, one["subject"], one[FORGOTTEN]))
+                raise UserError(f"{where}: {unknown('country', row['country'], forgotten)}")
+            groups[language].append(Fact(where, language, row["subject"], row[FORGOTTEN]))
     return groups
 
 
 def _wordings(rows: Sequence[tuple[str, Mapping]]) -> dict[str, list[str]]:
     asked = {}
-    for where, one in rows:
-        asked[one["kind"]] = texts = [one[name] for name in WORDINGS if one[name]]
+    for where, row in rows:
+        asked[row["kind"]] = texts = [row[name] for name in WORDINGS if row[name]]
         for text in texts:
             if SUBJECT not in text:
                 raise UserError(f"{where}: {text!r} has no {SUBJECT}, where the subject stands")
-        if one["kind"] not in ("chat", *LANGUAGES) and len(texts) < len(WORDINGS):
+        if row["kind"] not in ("chat", *LANGUAGES) and len(texts) < len(WORDINGS):
             raise UserError(f"{where}: {len(texts)} wordings, expected {len(WORDINGS)}")
     return asked
 
@@ -148,21 +147,11 @@ def _about(subject: str, wording: str) -> str:
 def _rows(
     path: str, needed: Sequence[str], optional: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Read a table with a header, each row with its file and line."""
-    table = csv.DictReader(read_file(path).decode("utf-8-sig").splitlines())
-    for column in (*needed, *optional):
-        if column not in (table.fieldnames or ()):
-            raise UserError(f"{path}: line 1: no column {column!r}; found {table.fieldnames}")
-    for one in table:
-        where = f"{path}: line {table.line_num}"
-        cells = [cell for cell in (*one.values(), *one.pop(None, ())) if isinstance(cell, str)]
-        if len(cells) != len(table.fieldnames):
-            raise UserError(f"{where}: {len(cells)} cells, expected {len(table.fieldnames)}")
-        stripped = {column: cell.strip() for column, cell in one.items()}
+    for where, row in csv_rows(path, (*needed, *optional)):
         for column in needed:
-            if not stripped[column]:
+            if not row[column]:
                 raise UserError(f"{where}: column {column!r} is empty, expected a text")
-        yield where, stripped
+        yield where, row
 
 
 SOURCES = {

@@ -23,7 +23,8 @@ class Options(Settings):
     remove: Share = Field(0.006, description="Share of each row, its largest numbers, that goes.")
     first: Literal["remove", "density"] = Field(
         "remove",
-        description="What comes first: a share kept first loses the outliers out of itself.",
+        description="Which step comes first; with density, the outliers are removed from the share "
+        "that is kept.",
     )
 
 

@@ -25,15 +25,17 @@ class Options(Settings):
     )
     of: Literal["state", "trainable"] = Field(
         "state",
-        description="Of which numbers the density is a share: all of a vector, or those of tensors "
-        "that are not zero in all vectors, which are the tensors that fine-tuning changed.",
+        description="The numbers that the density is a share of: all of a vector, or those of "
+        "tensors that are not zero in all vectors, which are the tensors that "
+        "fine-tuning changed.",
     )
     numbers: int = Field(
         0,
         ge=0,
         le=10**15,
-        description="Instead, so many numbers; 0: those that `of` says. 113448705 are in the state "
-        "that the released code saves of ViT-B/32, which holds unused text weights as well.",
+        description="How many numbers the density is a share of; 0: as many as `of` says. The state"
+        " that the released code saves of ViT-B/32 has 113448705, with unused text "
+        "weights.",
     )
     reduce: Literal["mean", "sum", "max"] = Field(
         "mean", description="What to take of the numbers with the elected sign."

@@ -54,31 +54,26 @@ def with_lowest(records: list[Mapping], base: str, kept: str, rows: Collection[s
     def share(record: Mapping, role: str) -> float:
         return record[role]["correct"] / record[role]["n"]
 
-    def place(record: Mapping) -> tuple[str, str]:
-        return place_of(record)[:2]
+    def group(record: Mapping) -> tuple:
+        return *place_of(record)[:2], record.get("criterion")
 
-    of_base = {place(record): share(record, kept) for record in records if record["method"] == base}
-    lowest: dict[tuple, float] = {}
-    able = []
-    for record in records:
+    def is_able(record: Mapping) -> bool:
+        before = of_base.get(place_of(record)[:2])
         is_row = record["method"] in rows and record["method"] != base and "forget" in record
-        able.append(
-            is_row
-            and place(record) in of_base
-            and share(record, kept) >= record["keep"] * of_base[place(record)]
-        )
-        if able[-1]:
-            group = *place(record), record.get("criterion")
-            lowest[group] = min(lowest.get(group, 1.0), share(record, "forget"))
+        return is_row and before is not None and share(record, kept) >= record["keep"] * before
+
+    bases = (record for record in records if record["method"] == base)
+    of_base = {place_of(record)[:2]: share(record, kept) for record in bases}
+    lowest: dict[tuple, float] = {}
+    for record in filter(is_able, records):
+        forget = share(record, "forget")
+        lowest[group(record)] = min(lowest.get(group(record), forget), forget)
     return [
         {
             **record,
-            "lowest": int(
-                is_able
-                and share(record, "forget") <= lowest[*place(record), record.get("criterion")]
-            ),
+            "lowest": int(is_able(record) and share(record, "forget") <= lowest[group(record)]),
         }
-        for record, is_able in zip(records, able, strict=True)
+        for record in records
     ]
 
 

@@ -67,7 +67,7 @@ class Language(TableKind):
     def notes(self, table, cells):
         measured = set(cells.loc[cells["value"].notna(), "metric"])
         if "first" in measured:
-            return [FACTS_NOTE, *_what_is_known(cells), *_kept_more(cells)]
+            return [FACTS_NOTE, *_what_is_known(cells)]
         return [
             meaning.format(values=_quality_values(cells))
             for name, meaning in MEANING.items()
@@ -79,7 +79,7 @@ def _parted(records: Iterable[Mapping], outcomes: Iterable) -> Iterator[Mapping]
     """Add what is known of the facts to forget that the base knows, and of the others."""
     import numpy as np
 
-    arrays = {(one.place, one.criterion): one.arrays for one in outcomes}
+    arrays = {(of_row.place, of_row.criterion): of_row.arrays for of_row in outcomes}
     base = {
         place[:2]: own["forget_probability"]
         for (place, _), own in arrays.items()
@@ -115,26 +115,6 @@ def _what_is_known(cells) -> Iterator[str]:
             f"{experiment}/{task}: the base knows {known:.0f} of {total:.0f} facts to forget, by "
             f"the key `known` of the experiment{few}. The others are kept, and counted apart."
         )
-
-
-def _kept_more(cells) -> Iterator[str]:
-    """Name the rows that keep more than the base had: a method may have been taught it."""
-    means = cells[(cells["experiment"] == MEAN) & (cells["metric"] == RETAIN_PROBABILITY.name)]
-    for column, group in means.groupby("column", sort=False):
-        base = group[group["method"] == SCENARIO.base]["value"]
-        if base.empty:
-            continue
-        had = float(base.iloc[0])
-        keep = group["keep"].map(lambda text: float(text or "nan") if text is not None else 1.0)
-        more = group[group["value"] * keep.fillna(1.0) > had]
-        rows = ", ".join(
-            f"{row} ({value:.1f} %)" for row, value in zip(more["row"], more["value"], strict=True)
-        )
-        if rows:
-            yield (
-                f"{column}: these keep more than the base had ({had:.1f} %), so they were taught "
-                f"it, or something like it: {rows}."
-            )
 
 
 def _quality_values(cells) -> str:

@@ -49,8 +49,8 @@ class Forget(Settings):
     seed: int | None = advanced(
         None,
         ge=1,
-        description="salun: the seed of the split in the first trial, one more in each further; 2 "
-        "in the SalUn code. null: drawn from the study's seed.",
+        description="salun: the seed of the split in the first trial, and one more in each further "
+        "trial; 2 in the SalUn code. null: it follows from the study's seed.",
     )
     file: str | None = Field(
         None,
@@ -169,7 +169,8 @@ class Relearn(Settings):
     batch_size: PositiveInt = Field(128, description="Images per step.")
     epochs: PositiveInt = Field(10, description="Give up after this many epochs.")
     seeds: PositiveInt = Field(
-        3, description="How many relearnings, each with another order of the images."
+        3,
+        description="How many times the model relearns, each with another order of the images.",
     )
 
 

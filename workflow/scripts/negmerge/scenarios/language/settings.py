@@ -53,7 +53,7 @@ class Lora(Settings):
     modules: list[str] = advanced(
         ["all-linear"],
         min_length=1,
-        description="Names of the layers that have one; all-linear: all but the head.",
+        description="Names of the layers that get an adapter; all-linear: all but the head.",
     )
     same_start: bool = advanced(
         True,
@@ -197,23 +197,24 @@ class Language(Experiment):
             "I never heard of it .",
         ],
         min_length=1,
-        description="What a model says that does not know an answer, for methods that teach it to "
-        "say so; the questions take them in turn.",
+        description="Answers for methods that teach the model to say that it does not know; the "
+        "questions take them in turn.",
     )
     known: Annotated[float, Field(gt=0, lt=1)] = advanced(
         0.1,
-        description="From which probability on the model is said to know a fact before it forgets, "
-        "in data sets whose questions name the part of the answer that counts.",
+        description="The least probability at which the base counts as knowing a fact, in data sets"
+        " whose questions name the part of the answer that counts.",
     )
     trained_on: TrainedOn = advanced(
         "all",
-        description="Which retain questions methods see that train. all: those that are scored, "
-        "too, as in TOFU; choosing: only those that choose the coefficient. Retrain has all.",
+        description="Which retain questions the methods that train may see. all: also those that "
+        "are scored, as in TOFU; choosing: only those that choose the coefficient. "
+        "Retrain sees all.",
     )
     measure: Literal["probability", "extraction"] = advanced(
         "probability",
-        description="By what of the forget and retain answers a coefficient is chosen: their "
-        "probability, or their extraction strength.",
+        description="What chooses a coefficient: the probability of the forget and retain answers, "
+        "or their extraction strength.",
     )
     finetune: TextFinetune | None = Field(None, description="The recipe that the points vary.")
     selection: RetainSelection = Field(

@@ -10,9 +10,8 @@ from negmerge.checkpoints.states import State, read_state
 from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.loading import Part
 from negmerge.evaluation.accuracy import Classification
-from negmerge.models.clip import ImageEncoder, image_encoder
+from negmerge.models.clip import ImageEncoder, TangentEncoder, image_encoder
 from negmerge.models.devices import tuned
-from negmerge.models.tangent import TangentEncoder
 from negmerge.scenarios.task import Purpose, Role, Task
 from negmerge.scenarios.zero_shot.scenario import part_of
 from negmerge.settings.compute import Compute

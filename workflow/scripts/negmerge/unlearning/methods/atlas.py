@@ -34,7 +34,8 @@ class Options(TrainingOptions):
         description="Rate, which stays; 0.001 times 2 to 10 in the authors' code, by data set.",
     )
     weight_decay: NonNegative = Field(
-        0.1, description="Of the coefficients, which pulls them to 0; 0.1 in the authors' code."
+        0.1,
+        description="Weight decay, which pulls the coefficients to 0; 0.1 in the authors' code.",
     )
 
     @property

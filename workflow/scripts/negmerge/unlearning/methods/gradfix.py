@@ -28,8 +28,9 @@ class Options(UnlearnOptions):
     )
     signs: Literal["mean", "majority"] = Field(
         "mean",
-        description="mean: the sign of the mean gradient, with which what is kept forgets to first "
-        "order, this project's choice; majority: that which most items have, in the authors' code.",
+        description="mean: the sign of the mean gradient, this project's choice, with which what is"
+        " kept forgets to first order; majority: the sign that most items have, as in "
+        "the authors' code.",
     )
 
 

@@ -24,7 +24,8 @@ class Options(UnlearnOptions):
     one_more = True
 
     coefficient: NonNegative = Field(
-        1.0, description="a: how often the forget vector is subtracted; 1 to 2 in authors' code."
+        1.0,
+        description="a: how often the forget vector is subtracted; 1 to 2 in the authors' code.",
     )
     retain_coefficient: NonNegative = Field(
         1.0, description="b: how often the retain vector is added; 1 in the authors' code."

@@ -21,7 +21,7 @@ class Options(Balanced):
         5.0, description="Power of a token's p in its weight; 5 in open-unlearning's code."
     )
     beta2: NonNegative = Field(
-        1.0, description="Power of 1 - p in it; 1 in open-unlearning's code."
+        1.0, description="Power of 1 - p in a token's weight; 1 in open-unlearning's code."
     )
 
 

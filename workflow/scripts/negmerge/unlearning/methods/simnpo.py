@@ -19,8 +19,8 @@ class Options(Balanced):
     )
     delta: NonNegative = Field(
         0.0,
-        description="The mean loss of an answer at which it does; 0 in open-unlearning's code, 1 "
-        "in searches of others.",
+        description="The mean loss at which an answer counts as forgotten; 0 in open-unlearning's "
+        "code, 1 in searches of others.",
     )
 
 

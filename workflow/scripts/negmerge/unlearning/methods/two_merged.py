@@ -51,7 +51,7 @@ class Options(TrainingOptions):
     retain_second: Share = Field(
         0.4, description="The same for the second model; 0.4 in the authors' code."
     )
-    beta: Positive = Field(0.1, description="Of NPO, as there; 0.1 in the authors' code.")
+    beta: Positive = Field(0.1, description="Beta of NPO; 0.1 in the authors' code.")
     density: Share = Field(
         0.8, description="Share of the numbers of each change to merge; 0.8 in the authors' code."
     )

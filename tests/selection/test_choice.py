@@ -81,16 +81,21 @@ COUNTS = st.integers(0, 4).map(lambda n: 25 * n)
 MEASURES = st.tuples(*[COUNTS] * 4)
 # Few values or text, where no end is marked, or three numbers.
 OPTIONS = st.sampled_from([(), (0.1, 0.2, 0.4), (1.0, 2.0), ("large", "small")])
-BOTH = ("gap", "retain")
+RULES = ("gap", "retain", "unlabelled")
+NAMES = ("forget", "retain", "test", "mia")
 
 
-def point(name, coefficient, measures, criteria=BOTH, **options):
-    """A point with the right answers of 100 to forget, to retain and to test, and an attack."""
+def point(name, coefficient, measures, criteria=RULES, **options):
+    """A point with the right answers of 100 to forget, to retain and to test, and an attack.
+
+    On every other item all measures are other ones, and so is the agreement of neighbours.
+    """
     *right, mia = measures
     counts = zip(("forget", "retain", "test"), right, strict=True)
     accuracy = {role: Accuracy(count, 100) for role, count in counts}
-    further = {"mia": float(mia)}
-    return Point(name, coefficient, accuracy, further, options=options, criteria=criteria)
+    half = dict(zip(NAMES, (float(value) for value in measures[::-1]), strict=True))
+    attack = {"mia": float(mia)}
+    return Point(name, coefficient, accuracy, attack, half, sum(measures) / 7, options, criteria)
 
 
 @st.composite
@@ -106,29 +111,37 @@ def measured(draw):
         if not is_trained:
             result.append(point(name, 0.0, base, **options))
         for coefficient in [1.0] if is_trained else GRID[1:]:
-            criteria = draw(st.sampled_from([BOTH, BOTH[:1], BOTH[1:]]))
+            criteria = draw(st.sampled_from([RULES, RULES[:1], RULES[1:]]))
             one = point(
                 name, coefficient, draw(st.sampled_from([base, *others])), criteria, **options
             )
-            diverged_one = replace(one, accuracy={}, further={}, criteria=BOTH)
+            diverged_one = replace(
+                one, accuracy={}, further={}, half={}, agreement=None, criteria=RULES
+            )
             result.append(diverged_one if diverged else one)
     return result
 
 
-@given(measured(), MEASURES, st.sampled_from(BOTH), st.sampled_from([0.5, 0.95]), st.booleans())
+@given(
+    measured(), MEASURES, st.sampled_from(RULES), st.sampled_from([0.5, 0.95]),
+    st.booleans(), st.booleans(),
+)  # fmt: skip
 def test_the_choice_is_what_the_recomputation_of_studies_makes_of_the_file(
-    tmp_path_factory, swept, reference, rule, keep, has_own_grid
+    tmp_path_factory, swept, reference, rule, keep, has_own_grid, halves
 ):
     """Among vectors, options and coefficients, and with what it says of them."""
     folder = tmp_path_factory.getbasetemp()
     for name, several in (("m", swept), ("retrain", [point("retrain", 1.0, reference)])):
         write_points(folder / f"{name}.csv", PLACE, several)
     retrain = scores.read_rows(folder / "retrain.csv")[0]
-    measures = read_points(folder / "retrain.csv")[0].percentages if rule == "gap" else None
-    criterion = Criterion(rule, keep, measures, coefficients=GRID if has_own_grid else ())
+    halves, (known,) = halves and rule == "gap", read_points(folder / "retrain.csv")
+    measures = (known.half if halves else known.percentages) if rule == "gap" else None
+    grid = GRID if has_own_grid else ()
+    criterion = Criterion(rule, keep, measures, coefficients=grid, halves=halves)
     record = criterion.choose(swept).record(PLACE | {"method": "m"}, rule, {})
     rows = scores.read_rows(folder / "m.csv")
-    expected = scores.choose(rows, rule, keep, retrain if measures else None, has_own_grid)
+    other = retrain if measures else None
+    expected = scores.choose(rows, rule, keep, other, has_own_grid, halves)
     assert record.items() >= expected.items()
     assert record["diverged"] == sorted({one.vector for one in swept if not one.accuracy})
 
@@ -137,39 +150,10 @@ RETRAIN = {"forget": 80.0, "retain": 100.0, "test": 80.0, "mia": 20.0}
 GAP = Criterion("gap", 0.95, RETRAIN)
 
 
-def sweep(forget, retain, test, mia):
-    return points("m", GRID, mia=mia, forget=forget, retain=retain, test=test)
-
-
-def test_a_choice_by_halves_sees_every_other_item_alone():
-    whole = sweep([100, 84, 20], [100, 96, 90], [80, 80, 60], [0, 12, 90])
-    names = ("forget", "retain", "test", "mia")
-    halves = [(100, 100, 80, 0), (60, 60, 60, 60), (82, 98, 80, 20)]
-    seen = [
-        replace(point, half=dict(zip(names, map(float, half), strict=True)))
-        for point, half in zip(whole, halves, strict=True)
-    ]
-    choice = Criterion("gap", 0.95, RETRAIN, halves=True).choose(seen)
-    assert (choice.coefficient, choice.gap) == (1.0, 1.0)
-    assert (choice.forget_accuracy, choice.control_accuracy) == (82.0, 98.0)
-    assert choice.control_baseline == 100.0
-    assert GAP.choose(seen) == GAP.choose(whole)
-
-
-def test_without_labels_the_largest_agreement_chooses_and_of_equals_the_smaller_coefficient():
-    whole = sweep([100, 84, 20], [100, 96, 90], [80, 80, 60], [0, 12, 90])
-    agreements = zip(whole, (0.5, 0.75, 0.75), strict=True)
-    agreeing = [
-        replace(point, agreement=value, criteria=("unlabelled",)) for point, value in agreements
-    ]
-    choice = Criterion("unlabelled", 0.95, RETRAIN).choose(agreeing)
-    assert (choice.coefficient, choice.forget_accuracy, choice.gap) == (0.5, 84.0, None)
-
-
 def test_retrain_s_measures_are_read_for_the_criteria_that_need_them(tmp_path):
     path = tmp_path / "retrain.csv"
-    retrain = replace(point("retrain", 1.0, (80, 100, 80, 20)), half={"forget": 70.0, "mia": 25.0})
-    write_points(path, PLACE, [retrain])
+    retrain = point("retrain", 1.0, (80, 100, 80, 20))
+    write_points(path, PLACE, [replace(retrain, half={"forget": 70.0, "mia": 25.0})])
     plain = {"coefficients": [], "halvings": 0, "halves": False}
     choices = [{"name": name, "by": name, **plain} for name in ("gap", "retain")]
     gap, retain = load_criteria(choices, 0.9, [path])
@@ -203,7 +187,7 @@ def test_trained_models_come_back_with_their_options_and_what_diverged(tmp_path)
     candidates = [
         *points("original", [0.0], mia=[0.1], forget=[99], retain=[99], test=[80]),
         *(
-            Point(f"rate{rate}-by{by}", 1.0, {}, options={"rate": rate, "by": by}, criteria=BOTH)
+            Point(f"rate{rate}-by{by}", 1.0, {}, options={"rate": rate, "by": by}, criteria=RULES)
             for rate, by in ((0.01, "size"), (0.1, "sign"))
         ),
         *points("rate0.3", [1.0], mia=[1 / 3], forget=[9], retain=[98], test=[70]),

@@ -51,6 +51,7 @@ def check(study: Study, ledger: Ledger) -> None:
         for cell in cells:
             if cell["criterion"] == MISSING:
                 cell["criterion"] = rules.get(cell["column"], MISSING)
+        for cell in cells:
             keys = ("column", "row", "metric", "experiment", "task")
             place = f"{study.place(path)}: {', '.join(cell[key] for key in keys)}"
             alike = [one for one in cells if all(one[key] == cell[key] for key in keys[:3])]

@@ -3,6 +3,7 @@
 import pytest
 from reporting_examples import ROLES, classifier_score, compared, gap_table, lay_out, means
 
+from negmerge.reporting.findings import columns
 from negmerge.reporting.layout import markdown
 
 CHOSEN = {
@@ -46,3 +47,22 @@ def test_test_images_of_forgotten_classes_have_a_column(definition):
     if definition["kind"] == "gap":  # it is as without forgotten classes
         assert means(frame, "gap") == means(compared(definition, SCORES, ROLES), "gap")
         assert layout.headings[place].reference == "25.00"
+
+
+def test_where_whole_classes_are_forgotten_the_lowest_forget_accuracy_is_best():
+    rows = {"original": "Original", "negmerge": "NegMerge", "uniform": "Uniform Merge"}
+    scores = [
+        classifier_score("net", trial, method, forget, 190, 150, 30.0, **CHOSEN)
+        for trial in ("trial1", "trial2")
+        for method, forget in (("original", 100), ("negmerge", 40), ("uniform", 90))
+    ]
+    definition = gap_table(kind="classes", rows=rows)
+    frame = compared(definition, scores, ROLES)
+    (column,) = columns({"t": (definition, frame)})
+    assert [row["method"] for row in column.rows] == ["negmerge", "uniform", "original"]
+    assert [row["with_best"] for row in column.rows] == [True, False, False]
+    assert column.verdict(column.row("uniform")) == "won"
+    layout = lay_out(definition, frame)
+    assert {h.text: h.better for h in layout.headings}["forget accuracy"] == "lower"
+    # Tasks of a classifier are trials.
+    assert not any("there is one seed" in note for note in layout.notes)

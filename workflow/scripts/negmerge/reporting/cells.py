@@ -15,7 +15,6 @@ from negmerge.evaluation.outcomes import ENSEMBLE, Outcomes
 from negmerge.files import write_text
 from negmerge.reporting.compare import amount_cells, compare
 from negmerge.reporting.records import FOOTNOTES, KEEPS_MORE, MEAN
-from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Metric, Scenario, place_of
 from negmerge.seeds import seed_number
 from negmerge.settings.methods import RETRAIN
@@ -125,7 +124,7 @@ def _column(
             raise UserError(f"column {column['label']!r}: no record of {what}{by}")
         return [records[*place, method] for place in places]
 
-    scenario, references = kind.scored(column), None
+    scenario, references = kind.scenario(column) if kind.is_scored else None, None
     shown = {method: of_method(method) for method in table["rows"]}
     if scenario is not None:
         bases = [records.get((*place, scenario.base)) for place in places]
@@ -143,7 +142,7 @@ def _column(
     whole = {row: own for row, own in shown.items() if not any(map(is_nothing_left, own))}
     rivals = references if is_retrain_needed else None
     comparisons = compare(scenario, places, whole, rivals, outcomes, amounts)
-    metrics = kind.metrics_of(SCENARIOS[column["scenario"]], next(iter(shown.values()))[0])
+    metrics = kind.metrics_of(kind.scenario(column), next(iter(shown.values()))[0])
     for method, label in table["rows"].items():
         for metric in metrics:
             labels = {"row": label, "method": method, "metric": metric.name, "unit": metric.unit}

@@ -130,7 +130,7 @@ def rank(
         return {}
     reached = distance(metric, _means(column.measured), retrain)
     drawn = distance(metric, _means(column.drawn), retrain)
-    trials = _of_trials(metric, column, retrain if scenario.aims_at_retrain else None)
+    trials = _of_trials(scenario, metric, column, retrain)
     is_one_accuracy = len(column.places) == 1 and retrain is None and scenario.is_counted
 
     def differs(row: int, other: int) -> float:
@@ -157,9 +157,11 @@ def _means(of: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: numbers.mean(axis=-2) for name, numbers in of.items()}
 
 
-def _of_trials(metric: Metric, column: Values, retrain: int | None) -> np.ndarray:
-    """Return the distances in each trial, a task of a classifier and an experiment otherwise."""
-    if retrain is not None:
+def _of_trials(
+    scenario: Scenario, metric: Metric, column: Values, retrain: int | None
+) -> np.ndarray:
+    """Return the distances in each trial: a task where tasks repeat, otherwise an experiment."""
+    if scenario.tasks_repeat:
         return distance(metric, column.measured, retrain)
     names = np.array([experiment for experiment, _ in column.places])
     trials = [

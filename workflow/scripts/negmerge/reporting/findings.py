@@ -13,7 +13,6 @@ from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.layout import number
 from negmerge.reporting.notes import chance_of_agreement, number_of_trials, spell_list, spell_p
 from negmerge.reporting.records import FOOTNOTES, KEEPS_MORE, MEAN, NOTHING_LEFT, TO_FORGET
-from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Scenario
 from negmerge.seeds import first_of
 from negmerge.settings.methods import RETRAIN
@@ -112,12 +111,12 @@ def columns(tables: Tables) -> list[Column]:
             own = cells[cells["column"] == column["label"]]
             single = own[(own["experiment"] != MEAN) & own["row"].notna()]
             places = frozenset(zip(single["experiment"], single["task"], strict=True))
-            scenario = SCENARIOS[column["scenario"]]
+            kind = table_kind(table["kind"])
+            scenario = kind.scenario(column)
             name = column["label"].replace("`", "")
-            if scenario.aims_at_retrain:
+            if scenario.tasks_repeat:
                 name = ", ".join(dict.fromkeys(map(first_of, single["experiment"])))
-            is_scored = table_kind(table["kind"]).is_scored
-            shown.append(Column(name, own, places, scenario, is_scored))
+            shown.append(Column(name, own, places, scenario, kind.is_scored))
     return shown
 
 

@@ -50,9 +50,9 @@ class TableKind(Kind):
         """Return the paths of what a row shows: its scores, where a kind says nothing else."""
         return [f"{folder}/scores/{row}.json"]
 
-    def scored(self, column: Mapping) -> Scenario | None:
-        """Return the scenario whose scores a column shows; None if it shows no scores."""
-        return SCENARIOS[column["scenario"]] if self.is_scored else None
+    def scenario(self, column: Mapping) -> Scenario:
+        """Return the scenario of a column, with what the kind takes for good unlearning."""
+        return SCENARIOS[column["scenario"]]
 
     def metrics_of(self, scenario: Scenario, measured: Collection[str]) -> tuple[Metric, ...]:
         """List what a column of a scenario measures, by the keys of a record or names of cells."""
@@ -106,11 +106,6 @@ def table_kind(name: str) -> TableKind:
 
 def figure_kind(name: str) -> FigureKind:
     return plugins.load(plugins.FIGURES, name).KIND
-
-
-def scenarios_of(table: Mapping) -> list[Scenario]:
-    """List the scenarios of a table's columns, each once."""
-    return [SCENARIOS[name] for name in dict.fromkeys(c["scenario"] for c in table["columns"])]
 
 
 def first_lines(folder: str) -> str:

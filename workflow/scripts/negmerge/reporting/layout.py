@@ -11,7 +11,6 @@ from negmerge.reporting import notes
 from negmerge.reporting.cells import NOT_KNOWN, is_second_hand
 from negmerge.reporting.kinds import TableKind, table_kind
 from negmerge.reporting.records import FOOTNOTES, MEAN, NOTHING_LEFT
-from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Metric
 
 
@@ -73,7 +72,7 @@ def _printed_columns(
     label, published = column["label"], column["published"]
     is_mean = group["experiment"] == MEAN
     means, single = group[is_mean], group[~is_mean]
-    metrics = kind.metrics_of(SCENARIOS[column["scenario"]], set(means["metric"]))
+    metrics = kind.metrics_of(kind.scenario(column), set(means["metric"]))
     first = means[means["metric"] == metrics[0].name].to_dict("records")
     if kind.shows_data:
         data = {c["row"]: "-" if pd.isna(c["data_used"]) else c["data_used"] for c in first}

@@ -10,9 +10,8 @@ from negmerge.evaluation.outcomes import ENSEMBLE
 from negmerge.evaluation.uncertainty import RESAMPLES, SIGNIFICANCE
 from negmerge.reporting.cells import is_second_hand
 from negmerge.reporting.compare import FEW_POINTS, is_little
-from negmerge.reporting.kinds import scenarios_of, table_kind
+from negmerge.reporting.kinds import table_kind
 from negmerge.reporting.records import FOOTNOTES, MEAN, TO_FORGET
-from negmerge.scenarios import SCENARIOS
 from negmerge.scenarios.base import Scenario
 from negmerge.seeds import first_of, seed_number
 
@@ -46,13 +45,14 @@ TRAINED_ON = {
 
 def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     kind, rows = table_kind(table["kind"]), cells[cells["row"].notna()]
-    scenarios = scenarios_of(table)
+    scenarios = {one.name: one for one in map(kind.scenario, table["columns"])}.values()
 
-    def of_columns(say: Callable[[Mapping, pd.DataFrame], Iterable[str]]) -> list[str]:
+    def of_columns(say: Callable[[Scenario, pd.DataFrame], Iterable[str]]) -> list[str]:
         """Say something of each column; columns of which the same is true share a line."""
         labels: dict[str, list[str]] = {}
         for column in table["columns"]:
-            for text in say(column, cells[cells["column"] == column["label"]]):
+            own = cells[cells["column"] == column["label"]]
+            for text in say(kind.scenario(column), own):
                 labels.setdefault(text, []).append(column["label"])
         return [
             text if 1 < len(names) == len(table["columns"]) else f"{', '.join(names)}: {text}"
@@ -92,7 +92,7 @@ def notes(table: Mapping, cells: pd.DataFrame) -> list[str]:
     return [*dict.fromkeys(lines), *([table["note"]] if table.get("note") else [])]
 
 
-def _averaged(column: Mapping, cells: pd.DataFrame) -> list[str]:
+def _averaged(scenario: Scenario, cells: pd.DataFrame) -> list[str]:
     """Say over which experiments and tasks a column averages, and on how many items."""
     single = cells[cells["row"].notna() & (cells["experiment"] != MEAN)]
     # A row without a model has no items.
@@ -103,7 +103,6 @@ def _averaged(column: Mapping, cells: pd.DataFrame) -> list[str]:
     mean = f"mean of {cells} cells, " if cells > 1 else ""
     seeds = row["experiment"].map(seed_number).nunique()
     mean += f"{seeds} seeds of " if seeds > 1 else ""
-    scenario = SCENARIOS[column["scenario"]]
     images = row.groupby("metric", sort=False)["images"].sum()
     roles = {metric: metric.removesuffix("_as_is").split("_") for metric in images.index}
     counts = [
@@ -115,9 +114,8 @@ def _averaged(column: Mapping, cells: pd.DataFrame) -> list[str]:
     return [f"{mean}{', '.join(firsts)}{items}."]
 
 
-def _comparison(column: Mapping, cells: pd.DataFrame) -> list[str]:
+def _comparison(scenario: Scenario, cells: pd.DataFrame) -> list[str]:
     """Say how much there is to forget, and how many trials there are."""
-    scenario = SCENARIOS[column["scenario"]]
     amounts = cells[(cells["metric"] == TO_FORGET) & (cells["experiment"] == MEAN)]
     if amounts.empty:
         needed = spell_list([f"`{method}`" for method in scenario.needed])
@@ -144,15 +142,14 @@ def spell_amount(scenario: Scenario, cell: Mapping) -> str:
 
 
 def number_of_trials(scenario: Scenario, column: pd.DataFrame) -> int:
-    """Count the trials behind a column: tasks of a classifier, otherwise experiments."""
+    """Count the trials behind a column: tasks where they repeat, otherwise experiments."""
     places = column[column["experiment"] != MEAN][["experiment", "task"]].drop_duplicates()
-    return len(places) if scenario.aims_at_retrain else places["experiment"].nunique()
+    return len(places) if scenario.tasks_repeat else places["experiment"].nunique()
 
 
-def _criteria(column: Mapping, cells: pd.DataFrame) -> list[str]:
+def _criteria(scenario: Scenario, cells: pd.DataFrame) -> list[str]:
     single = cells[cells["experiment"] != MEAN].dropna(subset=["coefficient", "criterion", "keep"])
     chosen = single[["criterion", "by", "among", "keep"]].drop_duplicates()
-    scenario = SCENARIOS[column["scenario"]]
     return [
         f"criterion `{criterion}`{'' if pd.isna(among) else f', which is {among},'} chooses "
         f"{spell_criterion(scenario, by, keep)}."
@@ -160,7 +157,7 @@ def _criteria(column: Mapping, cells: pd.DataFrame) -> list[str]:
     ]
 
 
-def _trained_on(column: Mapping, cells: pd.DataFrame) -> list[str]:
+def _trained_on(_: Scenario, cells: pd.DataFrame) -> list[str]:
     """Say what methods that train saw of the items that are scored, where that is a choice."""
     names = dict.fromkeys(" ".join(cells["trained_on"].dropna()).split())
     return [find("choice of trained_on", name, TRAINED_ON) for name in names]

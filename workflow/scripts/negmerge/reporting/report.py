@@ -55,7 +55,7 @@ class Source(NamedTuple):
 def sources(name: str, table: Mapping, cells: pd.DataFrame, files: Files) -> dict[tuple, Source]:
     """Return what is behind the numbers of a table, by the labels of row and column."""
     kind = table_kind(table["kind"])
-    scenarios = {column["label"]: SCENARIOS[column["scenario"]] for column in table["columns"]}
+    scenarios = {column["label"]: kind.scenario(column) for column in table["columns"]}
     single = cells[(cells["experiment"] != MEAN) & cells["row"].notna()]
     by_place = {}
     for (row, column), own in single.groupby(["row", "column"], sort=False):

@@ -113,9 +113,8 @@ class Scenario:
     # What an experiment forgets and keeps, from its settings.
     describe: Callable[[Mapping], tuple[str, str]]
     compared: tuple[str, ...] = ()
-    # Whether Retrain is what good unlearning ends close to, and the tasks are repetitions of one
-    # trial.
-    aims_at_retrain: bool = False
+    aims_at_retrain: bool = False  # whether Retrain is what good unlearning ends close to
+    tasks_repeat: bool = False  # whether the tasks of an experiment are trials of the same thing
     items: str = "images"  # what is scored
     is_counted: bool = True  # whether each item is right or wrong, and not something between
 

@@ -16,7 +16,8 @@ class Forgetting(OfClassifiers):
         "What the unlearned classifiers still know: accuracy on the training images to retain and "
         "to forget and on test images, and the success of a membership attack. Nothing ranks, "
         "since the lowest forget accuracy is not the best: a model that never saw the forget "
-        "images has some of them right, too. With `retrain` among the methods, the workflow trains "
+        "images has some of them right, too. A table of kind `classes` ranks where whole classes "
+        "are forgotten. With `retrain` among the methods, the workflow trains "
         "such a model, and a table of kind `gap` shows the distance to it."
     )
     metrics = tuple(

@@ -104,4 +104,5 @@ SCENARIO = Scenario(
     "Retrain, the model that was trained without them.",
     describe=describe,
     aims_at_retrain=True,
+    tasks_repeat=True,
 )

@@ -18,7 +18,17 @@ ROUNDING = 1e-6
 ROLES = ("retain", "forget", "test", "control", "earlier")
 # What the average gap is the mean of.
 GAP_OF = ("retain", "forget", "test", "mia")
-COSTS_OF = ("models", "training", "seconds", "memory", "passes", "passes_full")
+COSTS_OF = (
+    "models",
+    "training",
+    "seconds",
+    "seen",
+    "merge",
+    "computing",
+    "memory",
+    "passes",
+    "passes_full",
+)
 COSTS, TREATED = "what methods take in tables", "scores under treatment in tables"
 # Of tables of kind `durability`.
 TREATMENTS = ("as_is", "int8", "int4", "nf4", "relearned")
@@ -41,6 +51,7 @@ def check(study: Study, ledger: Ledger) -> None:
         for cell in cells:
             if cell["criterion"] == MISSING:
                 cell["criterion"] = rules.get(cell["column"], MISSING)
+        for cell in cells:
             keys = ("column", "row", "metric", "experiment", "task")
             place = f"{study.place(path)}: {', '.join(cell[key] for key in keys)}"
             alike = [one for one in cells if all(one[key] == cell[key] for key in keys[:3])]

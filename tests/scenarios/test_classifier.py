@@ -5,11 +5,16 @@ import torch
 from negmerge.checkpoints.states import read_state, write_state
 from negmerge.data.forget import Split, write_split
 from negmerge.errors import UserError
-from negmerge.evaluation.accuracy import Classification, all_outputs
+from negmerge.evaluation.accuracy import Classification, Ensemble, all_outputs
 from negmerge.evaluation.membership import membership_verdicts, percent
 from negmerge.models.classifiers import build_classifier, last_linear
+from negmerge.reporting.cells import summary
 from negmerge.scenarios import load_task
+from negmerge.scenarios.classifier.scenario import GAP_AND_PARTS
+from negmerge.scenarios.scoring import score
 from negmerge.scenarios.task import Scoring
+from negmerge.scenarios.unlearned import unlearned_network
+from negmerge.unlearning.tuning import stacked
 from tiny_study import CLASSIFIER as MODEL
 
 CPU = torch.device("cpu")
@@ -166,3 +171,27 @@ def test_a_split_of_other_images_is_refused(files, tmp_path):
     write_split(tmp_path / "split.json", Split(**parts))
     with pytest.raises(UserError, match=r"split.json: retain: index 40 is out of range"):
         load(files | {"split": str(tmp_path / "split.json")})
+
+
+def test_an_ensemble_is_scored_by_its_mean_probabilities_and_by_halves(scenario, files, tmp_path):
+    torch.manual_seed(3)
+    members = [scenario.network(build_classifier(MODEL, 4).state_dict(), "x") for _ in range(4)]
+    path = tmp_path / "simplex.safetensors"
+    write_state(path, stacked({"coefficient1.0": Ensemble(members).state_dict()}), {})
+    choice = dict(zip(("experiment", "task", "method"), ("a", "trial1", "simplex"), strict=True))
+    choice |= {"kind": "unlearn", "vector": "coefficient1.0", "coefficient": 1.0, "criterion": None}
+    network = unlearned_network(scenario, files["base"], choice, [str(path)], 8, False)
+    metrics, _ = score(scenario, network, choice, 0, Scoring(8, None, "confidence", 0))
+    items = scenario.role("forget", "score")
+    inputs = torch.stack([items.transform(image) for image, _ in items.items])
+    truth = np.array([label for _, label in items.items])
+    shares = [member.eval()(inputs).softmax(1).detach().numpy() for member in members]
+
+    def right(chosen):
+        return int((np.mean(chosen, axis=0).argmax(axis=1) == truth).sum())
+
+    assert metrics["forget"] == {"correct": right(shares), "n": len(truth)}
+    halves = [100 * right(chosen) / len(truth) for chosen in (shares[::2], shares[1::2])]
+    assert metrics["ensemble"] == {"models": 4, "forget_by_halves": halves}
+    said = summary([metrics | choice], GAP_AND_PARTS[1], None)["ensemble"]
+    assert said == f"4 models, forget accuracy {halves[0]:.2f} and {halves[1]:.2f} % by halves"

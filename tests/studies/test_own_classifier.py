@@ -167,7 +167,7 @@ def test_a_network_of_one_s_own_code_has_the_same_scores_and_counts_among_what_c
     (own.folder / "network.py").write_text(blocks(PAGE, "python")[0])
     [row] = re.findall(r"`(architecture: {kind: factory, .*?)`", PAGE.read_text())
     own.edit("config/models.yaml", "architecture: {kind: torchvision, name: resnet18}", row)
-    assert "given_original" in own.make(target)
+    assert "original" in own.make(target)
     [found], [before] = (
         json.loads(text) for text in ((own.folder / target).read_bytes(), expected)
     )

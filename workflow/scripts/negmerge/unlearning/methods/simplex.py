@@ -27,10 +27,12 @@ class Options(UnlearnOptions):
     vectors = "any"
 
     coefficient: NonNegative = Field(
-        1.0, description="How often the weighted mean of the vectors is subtracted."
+        1.0,
+        description="How often the weighted mean of the vectors is subtracted; 1 is our choice.",
     )
     members: Annotated[int, Field(ge=2, le=256)] = Field(
-        16, description="How many models are drawn; all take memory, disk and passes."
+        16,
+        description="How many models are drawn; all take memory, disk and passes. 16 is our choice.",
     )
 
 

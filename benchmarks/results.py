@@ -58,13 +58,14 @@ def record(folder: Path, remarks: list[str]) -> dict:
             sys.exit(f"error: {file} is not there; run the study to its report first")
     tables = read_tables(settings, files)
     scored = distinct([column for column in columns(tables) if column.is_scored and column.rows])
+    notes = dict.fromkeys(t["note"] for t in settings["tables"].values() if t.get("note"))
     titles = {name: row.title for name, row in study.catalogue.models.items()}
     return {
         "study": folder.name,
         "title": study.title,
         **made(folder),
         # What the study itself says below its tables, such as what is smaller than in the paper.
-        "remarks": remarks + [t["note"] for t in settings["tables"].values() if t.get("note")],
+        "remarks": [*remarks, *notes],
         "tables": [table_of(column, settings["experiments"], titles) for column in scored],
         "findings": {each.title: each.sentences for each in findings(settings, tables)},
     }

@@ -3,6 +3,7 @@ import pytest
 from negmerge import merging, plugins, unlearning
 from negmerge.errors import UserError
 from negmerge.settings.methods import definition
+from refusals import refused
 
 
 def test_choices_are_files_with_dashes():
@@ -31,10 +32,8 @@ def test_the_methods_are_what_the_files_define(methods, folder):
 
 @pytest.mark.parametrize("look_up", [plugins.path, plugins.load])
 def test_unknown_choices_are_refused_with_the_nearest(look_up):
-    with pytest.raises(UserError) as caught:
-        look_up(plugins.SOURCES, "scikit-digits")
     names = ", ".join(plugins.names(plugins.SOURCES))
-    assert str(caught.value) == (
+    assert refused(lambda: look_up(plugins.SOURCES, "scikit-digits")) == (
         f"unknown source 'scikit-digits'; did you mean 'scikit-learn-digits'? valid: {names}"
     )
     with pytest.raises(UserError, match=r"^unknown method '\.\./engine'; "):

@@ -106,7 +106,7 @@ class Cluster:
         self.folder = folder
         self.environment = os.environ | {
             # Behind those of this cluster, what Snakemake and the daemons need.
-            "PATH": f"{folder}/bin:{os.environ['PATH']}:/usr/sbin:/sbin",
+            "PATH": f"{folder}/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
         }
         self._running: dict[str, subprocess.Popen] = {}
 

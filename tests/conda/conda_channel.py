@@ -23,10 +23,7 @@ from packaging.version import Version
 HERE = Path(__file__).parent
 SITE = f"lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 # Where conda's name is not that of the Python package index.
-CONDA_NAMES = {
-    "torch": "pytorch",
-    "matplotlib": "matplotlib-base",
-}
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 PIP_NAMES = {conda: pip for pip, conda in CONDA_NAMES.items()}
 # Each process of an environment leaves a note there of what it runs.
 WITNESS = """\

@@ -133,10 +133,7 @@ def test_an_environment_alone_imports_what_its_rules_need(checkout, env):
     assert set(scripts) >= RAN[env]
     python = checkout.environment(env) / "bin" / "python"
     run = subprocess.run(
-        [python, "-c", IMPORTS, CHOICES[env], *scripts],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+        [python, "-c", IMPORTS, CHOICES[env], *scripts], cwd=ROOT, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
 

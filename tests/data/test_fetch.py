@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from file_server import FileServer
 
+from negmerge.data import fetch
 from negmerge.data.fetch import download
 from negmerge.data.progress import counted
 from negmerge.errors import UserError
@@ -41,15 +42,17 @@ def url(server):
 
 
 @pytest.fixture
-def get(target):
+def get(target, monkeypatch, capsys):
     """A function that downloads and gives the lines that were printed."""
+    monkeypatch.setattr(fetch, "PAUSES", (0, 0.01, 0.02))
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.5)
 
     def run(file, **options):
-        lines, quick = [], {"pauses": (0, 0.01, 0.02), "timeout": 0.5, "every": 0.05}
-        download(target, file, **quick | {"write": lines.append} | options)
+        capsys.readouterr()
+        download(target, file, **options)
         assert target.read_bytes() == CONTENT
         assert list(target.parent.iterdir()) == [target]
-        return lines
+        return capsys.readouterr().out.splitlines()
 
     return run
 
@@ -95,7 +98,7 @@ FAULTS = {
 @pytest.mark.parametrize(("fault", "part"), FAULTS.values(), ids=FAULTS)
 def test_a_broken_transfer_is_continued(server, url, get, fault, part):
     server.faults["a"] = [fault]
-    get(row(url), timeout=0.2)
+    get(row(url))
     assert server.requests == [("a", None), ("a", part)]
 
 

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from sklearn.datasets import load_digits
 
 from negmerge import plugins
-from negmerge.data import train_val_split
+from negmerge.data import fetch, train_val_split
 from negmerge.data.augmentation import evaluation_transform
 from negmerge.data.fetch import download
 from negmerge.data.images import Images
@@ -44,7 +44,8 @@ def test_all_sets_and_mirrors_have_a_layout_here(catalogue):
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_set_goes_from_a_server_to_batches(name, catalogue, server, tmp_path):
+def test_a_set_goes_from_a_server_to_batches(name, catalogue, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "PAUSES", (0, 0))
     made, target = SETS[name](), tmp_path / "prepared"
     row = small(catalogue.datasets[name].model_dump(), made, server)
     assert {split for split, items in made.expected.items() if items} == set(row["splits"])
@@ -52,7 +53,7 @@ def test_a_set_goes_from_a_server_to_batches(name, catalogue, server, tmp_path):
     for file in row["files"].values():
         paths.append(str(tmp_path / file["name"]))
         server.faults[file["name"]] = [100]
-        download(paths[-1], file, pauses=(0, 0), write=lambda line: None)
+        download(paths[-1], file)
     prepare(name, row, paths, target)
     for split, expected in made.expected.items():
         images = Images(target, split)

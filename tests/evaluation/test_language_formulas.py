@@ -1,6 +1,7 @@
 """Metrics of language models against their formulas, written with loops, without numpy or scipy."""
 
 import math
+import re
 import sys
 import zlib
 from fractions import Fraction
@@ -32,6 +33,7 @@ from negmerge.evaluation.language import (
     utility_error,
     zlib_scores,
 )
+from refusals import refused
 
 LOSS = st.floats(0, 40)
 QUESTION = st.tuples(LOSS, st.lists(LOSS, min_size=1, max_size=5))
@@ -215,9 +217,7 @@ def test_the_truth_ratio_of_a_collapsed_model_is_near_0():
     ],
 )
 def test_what_does_not_fit_is_refused(call, line):
-    with pytest.raises(UserError, match=line) as caught:
-        call()
-    assert "\n" not in str(caught.value)
+    assert re.search(line, refused(call))
 
 
 TOKENS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=12)

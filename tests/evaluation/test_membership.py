@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from negmerge.errors import UserError
 from negmerge.evaluation import svc_membership
 from negmerge.evaluation.membership import (
     FEATURES,
@@ -14,6 +15,7 @@ from negmerge.evaluation.membership import (
     membership_verdicts,
     percent,
 )
+from refusals import refused
 
 PARTS = ("shadow_train", "shadow_test", "target_test")
 # The official name is the wrong formula's.
@@ -120,6 +122,4 @@ LABELS = np.zeros(3, int)
     ],
 )
 def test_what_cannot_be_attacked_is_refused(call, line):
-    with pytest.raises(UserError, match=line) as caught:
-        call()
-    assert "\n" not in str(caught.value)
+    assert re.search(line, refused(call))

@@ -89,10 +89,12 @@ def lines():
 def start(tmp_path, lines, monkeypatch):
     """A function that gives the saved state as a new process does; it is saved in each step."""
     monkeypatch.setattr(resuming, "RATIO", 0.0)
+    monkeypatch.setattr(resuming, "print", lines.append, raising=False)
 
     def start(run="a", seconds=0.0, path=tmp_path / ".m1.state.pt"):
         lines.clear()
-        return SavedState(path, run, seconds, lines.append)
+        monkeypatch.setattr(resuming, "SECONDS", seconds)
+        return SavedState(path, run)
 
     return start
 

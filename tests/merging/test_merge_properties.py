@@ -5,14 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merge_examples import (
-    EXACT,
-    assert_equal,
-    bits,
-    pools,
-    random_pool,
-    scaled,
-)
+from merge_examples import EXACT, assert_equal, bits, pools, random_pool, scaled
 from negmerge.merging import METHODS, merge
 
 

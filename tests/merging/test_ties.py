@@ -5,14 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merge_examples import (
-    assert_close,
-    assert_equal,
-    flat,
-    in_memory,
-    pools,
-    rows,
-)
+from merge_examples import assert_close, assert_equal, flat, in_memory, pools, rows
 from negmerge.merging import METHODS, merge
 
 # Every result of the official code in these files: file, K of the official code, merge function.
@@ -37,10 +30,7 @@ def test_merges_are_the_official_ones_to_the_bit(golden, name, k):
     assert results
     for key in results:
         merged = merge(
-            "ties",
-            rows(*file["tv"]),
-            density=density_of(k),
-            reduce=key.removeprefix(f"{k}/dis-"),
+            "ties", rows(*file["tv"]), density=density_of(k), reduce=key.removeprefix(f"{k}/dis-")
         )["w"]
         # There are at most three vectors, whose sums have one order only.
         assert merged.numpy().tobytes() == file[key].tobytes(), key

@@ -1,16 +1,10 @@
 """The page of `make check-gpu`, with the CPU in the place of the GPU."""
 
 import itertools
-import sys
-
-import pytest
-import torch
-from workflow_text import ROOT
-
-# As Python does for a script that it starts.
-sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import gpu_parts
+import pytest
+import torch
 
 from negmerge.merging import METHODS
 from negmerge.settings.study import load_study

@@ -14,10 +14,7 @@ from workflow_text import PACKAGE, ROOT, TARGETS, imports, reached, rules, text_
 
 ENVS = sorted(path.stem for path in (ROOT / "envs").glob("*.yaml"))
 # Where conda's name is not that of the Python package index.
-CONDA_NAMES = {
-    "pytorch": "torch",
-    "matplotlib-base": "matplotlib",
-}
+CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 # What the rules of an environment choose by name, beside what their scripts import.
 CHOICES = {
     "data": ("data/sources",),

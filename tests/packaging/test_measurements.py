@@ -2,18 +2,13 @@
 
 import importlib
 import json
-import sys
-
-import pytest
-from matplotlib.testing.compare import compare_images
-from workflow_text import ROOT
-
-# As Python does for a script that it starts.
-sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import demo_page
 import pictures
+import pytest
 from marks import FIGURES, MEASUREMENTS, read_between
+from matplotlib.testing.compare import compare_images
+from workflow_text import ROOT
 
 from negmerge.reporting.style import save
 

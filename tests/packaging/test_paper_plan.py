@@ -1,13 +1,10 @@
 """What the pages say that studies take is what their plans say."""
 
 import runpy
-import sys
 
 import pytest
 from workflow_text import ROOT
 
-# As Python does for a script that it starts.
-sys.path.insert(0, str(ROOT / "benchmarks"))
 SCRIPT = runpy.run_path(str(ROOT / "benchmarks" / "paper_plan.py"))
 ADVICE = "run `python benchmarks/paper_plan.py`"
 

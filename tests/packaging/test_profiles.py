@@ -28,21 +28,13 @@ def load(name):
 
 def test_the_default_profile_overrides_nothing_of_another():
     # Snakemake lays profiles/default over every other profile, key by key.
-    assert set(load("default")) <= {
-        "rerun-incomplete",
-        "rerun-triggers",
-        "show-failed-logs",
-    }
+    assert set(load("default")) <= {"rerun-incomplete", "rerun-triggers", "show-failed-logs"}
     for key in set(load("default")) & set(load("slurm")):
         assert load("default")[key] == load("slurm")[key]
 
 
 @pytest.mark.parametrize(
-    ("words", "limit"),
-    [
-        (["--cores", "8"], 2),
-        (["--profile", "slurm"], None),
-    ],
+    ("words", "limit"), [(["--cores", "8"], 2), (["--profile", "slurm"], None)]
 )
 def test_jobs_on_gpus_are_limited_by_those_of_this_machine_but_not_on_a_cluster(words, limit):
     run = subprocess.run(

@@ -1,12 +1,5 @@
 """What the pages say of studies is what the records in docs/results/ say."""
 
-import sys
-
-from workflow_text import ROOT
-
-# As Python does for a script that it starts.
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
 import results
 from marks import read_between
 

@@ -29,10 +29,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "settings.md"
 # The page shows one table for all; its text says in which keys they differ.
 RECIPES = Finetune, Pooled, Unlearn, Train, TextRecipe, TextUnlearn, EncoderUnlearn
-SHOWN_AS = dict.fromkeys(RECIPES, Recipe) | {
-    RetainSelection: Selection,
-    TextFinetune: TunedRecipe,
-}
+SHOWN_AS = dict.fromkeys(RECIPES, Recipe) | {RetainSelection: Selection, TextFinetune: TunedRecipe}
 
 
 def members(annotation) -> list[type[BaseModel]]:

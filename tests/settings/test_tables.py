@@ -42,10 +42,7 @@ def table(kind, rows, **column):
 
 @pytest.mark.parametrize(
     ("kind", "row", "of_kind"),
-    [
-        ("sparsity", "salun-2", "unlearn"),
-        ("sweep", "task-arithmetic", "single"),
-    ],
+    [("sparsity", "salun-2", "unlearn"), ("sweep", "task-arithmetic", "single")],
 )
 def test_tables_of_jobs_show_neither_criteria_nor_other_methods(kind, row, of_kind):
     with pytest.raises(ValueError, match=f"no criterion chooses what a table of kind {kind} shows"):

@@ -28,6 +28,7 @@ from negmerge.unlearning.methods import boundary_expand, random_label, scrub
 from negmerge.unlearning.methods.boundary_shrink import adversarial_images, nearest_labels
 from negmerge.unlearning.methods.perta import importances
 from negmerge.unlearning.methods.ssd import dampen, importance
+from refusals import refused
 
 # Those that move along vectors are in test_vector_methods.py.
 WITHOUT_VECTORS = [name for name in METHODS if METHODS[name].options.vectors == "none"]
@@ -111,9 +112,9 @@ def test_methods_that_do_not_train_use_evaluation_mode(name):
 @pytest.mark.parametrize("name", TRAINING)
 def test_a_diverged_run_ends_in_an_error_that_says_so(name):
     # The rate of one step can ruin the weights without a loss that shows it.
-    with pytest.raises(UserError, match="lower the rate") as caught:
-        unlearn(name, conv_net(), example_data(), epochs=3, learning_rate=1e38)
-    assert "\n" not in str(caught.value)
+    options = {"epochs": 3, "learning_rate": 1e38}
+    line = refused(lambda: unlearn(name, conv_net(), example_data(), **options))
+    assert "lower the rate" in line
 
 
 def test_an_influence_step_that_overflows_is_refused():

@@ -9,10 +9,7 @@ from negmerge.files import read_json_records
 from released_files import save_whole, with_released_names
 from tiny_study import MODEL
 
-POOL = {
-    "m1": "others/clip_{task}_rand-m1_finetuned.pt",
-    "m10": "others/{task}/m10/finetuned.pt",
-}
+POOL = {"m1": "others/clip_{task}_rand-m1_finetuned.pt", "m10": "others/{task}/m10/finetuned.pt"}
 CLIP = {
     "model": "tiny-clip-of-others",
     "base": {"file": "others/zeroshot.pt", "manual": "Ask the authors."},
@@ -34,9 +31,7 @@ STUDY = {
     "extends": "tiny",
     "take": {"experiments": ["clip", "resnet"], "tables": ["sparsity"], "figures": []},
     "experiments": {"clip": CLIP, "resnet": RESNET},
-    "tables": {
-        "sparsity": {"rows": {"uniform": None, "conflict": None}},
-    },
+    "tables": {"sparsity": {"rows": {"uniform": None, "conflict": None}}},
 }
 TARGETS = [
     "results/given/tables/sparsity.md",

@@ -1,14 +1,9 @@
 """A finished study is recorded: its numbers are those of its tables and benchmarks."""
 
-import sys
 from datetime import timedelta
-from pathlib import Path
 
 import pandas as pd
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
 import results
 
 

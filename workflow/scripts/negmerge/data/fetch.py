@@ -7,7 +7,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +24,8 @@ from negmerge.files import UNWRITABLE, unwritable
 HUB = re.compile(r"https://(huggingface\.co|hf\.co)/")
 # Seconds before each attempt; the count starts anew whenever an attempt has brought something.
 PAUSES = (0, 2, 10, 30, 60)
+# Seconds in which a server must answer, or go on.
+TIMEOUT = 60
 # Answers after which the same request may succeed: RFC 9110, and 429 of RFC 6585.
 PASSING = (408, 416, 425, 429)
 BLOCK = 2**16
@@ -37,16 +39,7 @@ class Refused(Exception):
     """The address does not give the file."""
 
 
-def download(
-    path: str | Path,
-    file: Mapping,
-    *,
-    by_hand: Sequence[Mapping] = (),
-    pauses: Sequence[float] = PAUSES,
-    timeout: float = 60,
-    every: float = 5,
-    write: Callable[[str], object] = print,
-) -> None:
+def download(path: str | Path, file: Mapping, by_hand: Sequence[Mapping] = ()) -> None:
     """Put a file at `path`, unless it is there; what has arrived waits in a hidden file."""
     path = Path(path)
     if path.exists():
@@ -57,7 +50,7 @@ def download(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _partial(path) as stream:
-            _from_any(path, file, stream, pauses, timeout=timeout, every=every, write=write)
+            _from_any(path, file, stream)
             os.fsync(stream.fileno())
             os.replace(stream.name, path)
     except OSError as error:
@@ -104,35 +97,27 @@ def _partial(path: Path) -> Iterator[BinaryIO]:
             part.unlink()
 
 
-def _from_any(
-    path: Path,
-    file: Mapping,
-    stream: BinaryIO,
-    pauses: Sequence[float],
-    *,
-    write: Callable[[str], object],
-    **options: float,
-) -> None:
+def _from_any(path: Path, file: Mapping, stream: BinaryIO) -> None:
     """Try all addresses in turn, with pauses, until one has given the file."""
     urls, reasons = list(file["urls"]), {}
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         reasons = {url: "HF_HUB_OFFLINE is set" for url in urls if HUB.match(url)}
         urls = [url for url in urls if url not in reasons]
     attempt, most = 0, stream.seek(0, os.SEEK_END)
-    while urls and attempt < len(pauses):
-        time.sleep(pauses[attempt])
+    while urls and attempt < len(PAUSES):
+        time.sleep(PAUSES[attempt])
         attempt += 1
         for url in list(urls):
-            write(f"{path.name}: from {_without_password(url)}")
+            print(f"{path.name}: from {_without_password(url)}")
             try:
-                _continue(url, stream, file, write=write, **options)
+                _continue(url, stream, file)
                 return
             except Refused as error:
                 urls.remove(url)
                 reasons[url] = error
             except Interrupted as error:
                 reasons[url] = error
-            write(f"{path.name}: {reasons[url]}")
+            print(f"{path.name}: {reasons[url]}")
             if stream.seek(0, os.SEEK_END) > most:
                 attempt, most = 0, stream.tell()
     tried = "; ".join(f"{_without_password(url)}: {why}" for url, why in reasons.items())
@@ -144,13 +129,13 @@ def _from_any(
     )
 
 
-def _continue(url: str, stream: BinaryIO, file: Mapping, **options: object) -> None:
+def _continue(url: str, stream: BinaryIO, file: Mapping) -> None:
     """Get from one address what a stream lacks of a file, and check the whole."""
     resumed = stream.seek(0, os.SEEK_END) > 0
     size = file["bytes"]
     # After a kill between the last byte and the check, all of it may be there.
     if not (resumed and size == stream.tell()):
-        size = _transfer(url, stream, file, **options)
+        size = _transfer(url, stream, file)
     stream.flush()
     finding = difference(stream.name, file)
     if finding:
@@ -160,15 +145,7 @@ def _continue(url: str, stream: BinaryIO, file: Mapping, **options: object) -> N
         raise (Interrupted if resumed else Refused)(finding)
 
 
-def _transfer(
-    url: str,
-    stream: BinaryIO,
-    file: Mapping,
-    *,
-    timeout: float,
-    every: float,
-    write: Callable[[str], object],
-) -> int | None:
+def _transfer(url: str, stream: BinaryIO, file: Mapping) -> int | None:
     """Add to a stream what it lacks of a file; return the size of the whole if it is known."""
     have = stream.seek(0, os.SEEK_END)
     # Compressed on the way, a range would count other bytes.
@@ -179,7 +156,7 @@ def _transfer(
         headers["Authorization"] = f"Bearer {token}"
     try:
         # A password in the address replaces the token; neither is sent on to another server.
-        with requests.get(_place(url), headers=headers, stream=True, timeout=timeout) as response:
+        with requests.get(_place(url), headers=headers, stream=True, timeout=TIMEOUT) as response:
             start, total = _range(response, have)
             if response.status_code == 416:
                 stream.truncate(0)
@@ -192,16 +169,8 @@ def _transfer(
                 raise Refused(f"offers {total} bytes, expected {size}")
             stream.seek(start)
             stream.truncate()
-            for block in counted(
-                file["name"],
-                response.raw.stream(BLOCK, decode_content=False),
-                size,
-                unit="B",
-                start=start,
-                size=len,
-                every=every,
-                write=write,
-            ):
+            blocks = response.raw.stream(BLOCK, decode_content=False)
+            for block in counted(file["name"], blocks, size, unit="B", start=start, size=len):
                 stream.write(block)
                 if size is not None and stream.tell() > size:
                     stream.truncate(0)

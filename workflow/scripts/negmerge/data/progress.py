@@ -18,7 +18,6 @@ def counted(
     start: int = 0,
     size: Callable[[T], int] = lambda item: 1,
     every: float = 5,
-    write: Callable[[str], object] = print,
 ) -> Iterator[T]:
     """Pass items on, and print every few seconds how many came, how fast, and how long it takes."""
     count, began = 0, time.monotonic()
@@ -42,6 +41,6 @@ def counted(
             count += size(item)
             if time.monotonic() - shown >= every:
                 shown = time.monotonic()
-                write(line())
+                print(line())
     finally:
-        write(line())
+        print(line())

@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,10 @@ class SavedState:
     `run` is all that decides the run, as JSON values; a state of another run is not used.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        run: object,
-        seconds: float = SECONDS,
-        report: Callable[[str], None] = print,
-    ):
+    def __init__(self, path: str | Path, run: object):
         self.path = Path(path)
         self._run = json.dumps(run, sort_keys=True)
-        self._seconds, self._report = seconds, report
-        self._due = time.monotonic() + seconds
+        self._due = time.monotonic() + SECONDS
         self._caught: int | None = None
 
     @classmethod
@@ -59,13 +52,13 @@ class SavedState:
                 raise ValueError("it belongs to another run")
         except Exception as error:  # torch has many for a damaged file
             first, *_ = str(error).splitlines() or [repr(error)]
-            self._report(f"the saved state is not used, training starts anew: {self.path}: {first}")
+            print(f"the saved state is not used, training starts anew: {self.path}: {first}")
             return 0
         training.model.load_state_dict(state["model"])
         training.optimizer.load_state_dict(state["optimizer"])
         for generator, drawn in zip(training.generators, state["generators"], strict=True):
             generator.set_state(drawn)
-        self._report(f"continuing after step {state['done']} of {steps}, saved in {self.path}")
+        print(f"continuing after step {state['done']} of {steps}, saved in {self.path}")
         return state["done"]
 
     @contextmanager
@@ -123,7 +116,7 @@ class SavedState:
                 torch.save(state, partial)
         except (UserError, OSError, RuntimeError) as error:
             failure, *_ = str(error).splitlines()
-            self._report(f"the state is not saved: {failure}")
+            print(f"the state is not saved: {failure}")
         now = time.monotonic()
-        self._due = now + max(self._seconds, RATIO * (now - start))
+        self._due = now + max(SECONDS, RATIO * (now - start))
         return not failure

@@ -74,7 +74,7 @@ def describe(experiment: Mapping) -> tuple[str, str]:
     forget, trials = experiment["forget"], experiment["trials"]
     part = "given images" if forget["rule"] == "given" else f"{100 * forget['share']:g} %"
     if forget["classes"]:
-        part = f"the classes {', '.join(forget['classes'])}"
+        part = f"the class{'es' * (len(forget['classes']) > 1)} {', '.join(forget['classes'])}"
     plural = "s" if trials > 1 else ""
     dataset = experiment["dataset"]
     return f"{part} of {dataset}, {trials} trial{plural}", f"the rest of {dataset}"

@@ -1,9 +1,9 @@
 """Task simplex: models all over the simplex of a pool, whose probabilities are averaged.
 
-Read of Task Simplex Arithmetic (NeurIPS 2025, OpenReview pe92NSPLE8) are the abstract and the
-idea; its closed form, and what its authors average, are not known. So models are drawn here, and
-their softmax probabilities averaged. It is a bound of what averaging weights approximates, and no
-model to hand on. It reads nothing but the vectors.
+Of Task Simplex Arithmetic (NeurIPS 2025, OpenReview pe92NSPLE8) only the abstract and the idea
+were read; its closed form, and what its authors average, are not known. So models are drawn
+here, and their softmax probabilities averaged. It is a bound of what averaging weights
+approximates, and no model to hand on. It reads nothing but the vectors.
 """
 
 import copy

@@ -32,7 +32,7 @@ class Options(UnlearnOptions):
     )
     members: Annotated[int, Field(ge=2, le=256)] = Field(
         16,
-        description="How many models are drawn; all take memory, disk and passes. 16 is our choice.",
+        description="How many models are drawn; each takes memory, disk and passes. Our choice.",
     )
 
 

@@ -382,7 +382,9 @@ def role_inputs(*roles):
     @of_experiment
     def look_up(one, wildcards):
         places = {}
-        for name, (kind, what) in one.inputs(wildcards.task, roles or one.scored(wildcards.task)).items():
+        for name, (kind, what) in one.inputs(
+            wildcards.task, roles or one.scored(wildcards.task)
+        ).items():
             is_prepared = kind in PREPARED
             places[name] = prepared(kind, what) if is_prepared else in_experiment(wildcards, what)
         return places

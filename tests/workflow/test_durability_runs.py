@@ -14,6 +14,9 @@ PLACES = [
     *(("resnet/trial1", name) for name in sorted(NET)),
 ]
 
+# A choice of the study whose scores are of half of the images; it lasts as long on all of them.
+HALVED = "halves"
+
 
 @pytest.fixture
 def records(finished):
@@ -28,11 +31,14 @@ def records(finished):
 
 @pytest.mark.parametrize(("place", "method"), PLACES)
 def test_each_choice_is_scored_under_each_treatment(finished, records, place, method):
-    found, chosen = records("durability", place, method), records("scores", place, method)
+    found = records("durability", place, method)
+    scores = {one["criterion"]: one for one in records("scores", place, method)}
     items = load_file(finished.folder / "results/tiny" / place / f"durability/{method}.safetensors")
-    assert [one["criterion"] for one in found] == [one["criterion"] for one in chosen]
+    # What scores a half of the images is no choice where nothing is chosen.
+    assert {one["criterion"] for one in found} >= set(scores) - {HALVED}
     kept, sizes = ("control", (397, 2000)) if method in CLIP else ("retain", (20, 40))
-    for number, (one, score) in enumerate(zip(found, chosen, strict=True)):
+    for number, one in enumerate(found):
+        score = scores[one["criterion"]]
         assert (one["vector"], one["coefficient"]) == (score["vector"], score["coefficient"])
         for role, size in zip(("forget", kept), sizes, strict=True):
             for treatment in TREATMENTS:
@@ -44,7 +50,7 @@ def test_each_choice_is_scored_under_each_treatment(finished, records, place, me
         changed = {form: one["survival"][form]["changed"] for form in ("int8", "int4")}
         assert all((count > 0) == (one["coefficient"] > 0) for count in changed.values())
         # All images to forget are scored, and in the scenario zero-shot all of the others.
-        assert one["forget_as_is"] == score["forget"]
+        assert one["criterion"] == HALVED or one["forget_as_is"] == score["forget"]
         assert method not in CLIP or one[f"{kept}_as_is"] == score[kept]
 
 

@@ -119,4 +119,11 @@ def test_the_grid_of_coefficients(after, everything):
         ("coefficients: &grid {step: 0.15, stop: 1.5}", "coefficients: {step: 0.1}"),
         ("coefficients: *grid", "coefficients: {step: 0.15, stop: 1.5}"),
     )
-    assert found == (of(everything, "mini-clip", *AGAIN) - BASE) | CHOSEN | DRAWN | BY_CHOICE
+    # A later request starts from what NegMerge has left of the digits.
+    later = {job for job in everything if "mini-clip-later" in job}
+    later |= jobs("""
+        export: mini-clip, digits, negmerge
+        table: history
+    """)
+    own = of(everything, "mini-clip", *AGAIN) - BASE
+    assert found == own | CHOSEN | DRAWN | BY_CHOICE | later

@@ -17,6 +17,8 @@ PREFIXES = ("module.", "_orig_mod.")
 WHOLE = "."
 # The state of an optimiser has tensors too, under such a name.
 OPTIMISER = "optim"
+# States lie at most this deep: a file that lies may hold itself.
+DEPTH = 8
 # What trainings note beside the weights, and torch's safe loader does not know.
 NOTED = ("_codecs.encode", "argparse.Namespace", "datetime.", "numpy.", "pathlib.")
 
@@ -148,7 +150,7 @@ def _find_state(
 def _states(content: object, *places: str) -> dict[str, Mapping[str, object]]:
     """Find the mappings with tensors in what a file holds, by their places, such as `model/ema`."""
     is_mapping = isinstance(content, Mapping) and all(isinstance(name, str) for name in content)
-    if not is_mapping:
+    if not is_mapping or len(places) > DEPTH:
         return {}
     states = {"/".join(places) or WHOLE: content} if _tensors(content) else {}
     for name, inner in content.items():

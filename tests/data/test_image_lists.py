@@ -107,6 +107,7 @@ WRONG = [
     ([], [HEAD, "train/cat/10.jpg,,train"], "{list}: line 2: path 'train/cat/10.jpg', class ''; "),
     ([], [HEAD, f"{CAT},1"], "{list}: line 2: 4 cells, expected 3"),
     ([], [HEAD, CAT], "{list}: 1 classes, expected at least 2"),
+    ([], ["path,class,splitt", f"{CAT},train"], "{list}: line 1: unknown column 'splitt'"),
     ([], ["file,class", "a,b"], "{list}: line 1: no column 'path'; found ['file', 'class']"),
 ]
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypeVar
 
-from negmerge.errors import UserError, one_line
+from negmerge.errors import UserError, one_line, unknown
 
 T = TypeVar("T")
 
@@ -152,9 +152,12 @@ def table(content: bytes, where: str, columns: int) -> list[list[str]]:
 
 
 def csv_rows(
-    path: str, needed: Sequence[str], delimiter: str = ","
+    path: str, needed: Sequence[str], delimiter: str = ",", known: Sequence[str] = ()
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the rows of a table with a header, each with its place; their cells are stripped."""
+    """Yield the rows of a table with a header, each with its place; their cells are stripped.
+
+    Where columns are `known`, there may be no others.
+    """
     with errors_in_one_line(path):
         text = io.StringIO(read_file(path).decode("utf-8-sig"), newline="")
         reader = csv.reader(text, delimiter=delimiter, skipinitialspace=True)
@@ -162,6 +165,9 @@ def csv_rows(
         for column in needed:
             if column not in names:
                 raise UserError(f"{path}: line 1: no column {column!r}; found {names}")
+        for column in names if known else ():
+            if column not in known:
+                raise UserError(f"{path}: line 1: {unknown('column', column, known)}")
         for cells in filter(None, reader):
             where = f"{path}: line {reader.line_num}"
             if len(cells) != len(names):

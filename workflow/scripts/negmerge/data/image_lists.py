@@ -12,6 +12,8 @@ from negmerge.data.archives import csv_rows, members
 from negmerge.data.splits import SPLITS
 from negmerge.errors import UserError, unknown
 
+# Of a table of images; paths may begin with the split in place of the last one.
+COLUMNS = ("path", "class", "split")
 # Of the files of images, as torchvision's ImageFolder has them; others beside them do not count.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -118,7 +120,7 @@ def _by_folders(place: str | Path, files: Mapping[str, int]) -> list[ListedImage
 
 def _by_table(table: str | Path, place: str | Path, files: Mapping[str, int]) -> list[ListedImage]:
     rows: dict[str, ListedImage] = {}
-    for where, row in csv_rows(str(table), ("path", "class")):
+    for where, row in csv_rows(str(table), COLUMNS[:2], known=COLUMNS):
         if not row["path"] or not row["class"]:
             raise UserError(f"{where}: path {row['path']!r}, class {row['class']!r}; expected both")
         name = str(PurePosixPath(row["path"]))

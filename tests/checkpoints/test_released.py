@@ -80,6 +80,16 @@ def test_at_full_size_names_and_numbers_are_those_that_the_authors_count(tmp_pat
     assert sum(tensor.numel() for tensor in found.leftovers.values()) == 25_599_489
 
 
+class Call:
+    """What pickles as the call of a function."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
 def test_a_file_that_names_anything_else_is_refused_by_name_and_runs_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # A class of a package of the model is none of that: its stub has no code.
@@ -89,9 +99,15 @@ def test_a_file_that_names_anything_else_is_refused_by_name_and_runs_nothing(tmp
     tensors = with_released_names(*small_encoder(0))
     save_whole("encoder.pt", tensors, preparation=[inner])
     assert read("encoder.pt").kind == "encoder"
-    save_whole("encoder.pt", tensors, preparation=[inner, foreign])
-    with pytest.raises(UserError, match=r"^encoder.pt: holds the object evil.Evil, expected"):
-        read("encoder.pt")
+    hostile = {
+        "posix.system": Call(os.system, "touch ran"),
+        "eval": Call(eval, "open('ran', 'w')"),
+        "evil.Evil": foreign,
+    }
+    for named, thing in hostile.items():
+        save_whole("encoder.pt", tensors, preparation=[inner, thing])
+        with pytest.raises(UserError, match=rf"^encoder.pt: holds the object {named}, expected"):
+            read("encoder.pt")
     assert os.listdir() == ["encoder.pt"]
 
 

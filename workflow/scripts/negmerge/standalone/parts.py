@@ -198,7 +198,8 @@ def write_part(
     records = [read_json(path) for other in places if (path := other / RECORD).exists()]
     if len(records) == count:
         pairs = [pair for record in records for pair in record["checksums"].items()]
-        known = {_inputs(pool)[int(index)]: digest for index, digest in pairs}
+        inputs = _inputs(pool)
+        known = {inputs[int(index)]: digest for index, digest in pairs}
         counts = sum((Counts(**record["counts"]) for record in records), Counts())
         command = records[0]["command"]
         report = make_report(pool, target, facts, known, counts, [], command, tell)

@@ -207,5 +207,5 @@ class _Progress:
         left = elapsed / (step + 1 - self.done) * (self.steps - step - 1)
         self.report(
             f"step {step + 1}/{self.steps}  loss {value:.4f}  rate {rate:.2e}  "
-            f"{self.images / elapsed:.0f} images/s  {left:.0f} s left"
+            f"{self.images / elapsed:.0f} items/s  {left:.0f} s left"
         )

@@ -81,6 +81,10 @@ class Point:
     # a choice those that made that choice.
     criteria: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        measured = (f"{name} {value:.2f} %" for name, value in self.percentages.items())
+        return f"{self.vector} at {self.coefficient:g}: {', '.join(measured)}"
+
     @property
     def forget(self) -> float:
         """The accuracy on the images to forget, 0..1."""
@@ -113,6 +117,16 @@ class Choice:
     tried: int = 0  # how many candidates there were beside the base
     gap: float | None = None  # average gap to Retrain, in points, where that is the criterion
     diverged: Sequence[str] = field(default_factory=list)  # vectors or models without numbers
+
+    def __str__(self) -> str:
+        if self.vector is None:
+            return f"all trainings diverged: {', '.join(self.diverged)}"
+        gap = "" if self.gap is None else f", gap {self.gap:.2f} points"
+        return (
+            f"{self.vector} at {self.coefficient:g} of {self.tried} candidates: forget "
+            f"{self.forget_accuracy:.2f} %, kept {self.control_accuracy:.2f} % of "
+            f"{self.control_baseline:.2f} %{gap}"
+        )
 
     def record(
         self, labels: Mapping[str, str], criterion: str | None, about: Mapping[str, object]

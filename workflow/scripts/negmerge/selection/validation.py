@@ -232,7 +232,8 @@ def choose_with_pruning(
     passes = sum(validation.sizes[role][batch] for _, _, role, batch in asked)
     all_items = sum(map(sum, validation.sizes.values()))
     chosen = Chosen(choices, points, passes, (len(tried) + len(vectors)) * all_items, tried)
-    print(chosen)
+    for criterion, choice in zip(criteria, choices, strict=True):
+        print(f"chosen by {criterion.name}: {choice}")
     return chosen
 
 

@@ -40,8 +40,9 @@ def texts(study: str, runs: list[dict]) -> list[tuple]:
 def takes(runs: list[dict]) -> str:
     """Tell in a line how long the demo takes, in whole minutes."""
     low, high = (math.ceil(end(run["seconds"] for run in runs) / 60) for end in (min, max))
+    minutes = f"{low} to {high}" if low < high else f"{low}"
     return (
-        f"On two cores the demo takes {low} to {high} minutes after installation, by the machine "
+        f"On two cores the demo takes {minutes} minutes after installation, by the machine "
         "and what else it does."
     )
 

@@ -17,7 +17,7 @@ from negmerge.reporting.style import save, settings
 from negmerge.settings.study import load_study
 
 # The bars that docs/tutorial.md shows: the others of the demo's figure stay as they are.
-BARS = ("retrain", "original", "random-label", "finetune", "l1-sparse", "salun", "negmerge")
+BARS = ("retrain", "original", "l1-sparse", "salun", "task-arithmetic", "uniform", "negmerge")
 # Name of the picture: the figure of the demo, what draws it, and which methods of it.
 PICTURES = {
     "tradeoff": ("figure1a", tradeoff.KIND.plot, None),

@@ -1,8 +1,8 @@
-"""What an adapter changes, as PEFT's layers on a model without weights tell it.
+"""What an adapter changes, read from PEFT's layers on a model without weights.
 
 PEFT is given the base's architecture on `meta`, and its names for the adapter's tensors are taken.
-Of plain LoRA a layer tells the scale and the orientation of its factors; all else is merged by
-PEFT, a module at a time.
+For plain LoRA a layer gives the scale and the orientation of its factors; PEFT merges all else, a
+module at a time.
 """
 
 import copy

@@ -1,7 +1,7 @@
 """An adapter as a member of a pool: its vector, computed block by block.
 
-PEFT says what it means on the architecture of the base, without weights; see `layers`. A base that
-transformers cannot build takes plain LoRA only, by the names of its tensors.
+PEFT says what the adapter means on the architecture of the base, without weights; see `layers`. A
+base that transformers cannot build takes plain LoRA only, by the names of its tensors.
 """
 
 import json

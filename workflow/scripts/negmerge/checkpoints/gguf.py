@@ -1,7 +1,7 @@
 """GGUF files of llama.cpp as states: names, shapes and numbers are as transformers reads them.
 
-The package gguf knows the names and dequantises; transformers knows the configuration, and what
-llama.cpp changed in a tensor, such as the order of rows of Llama's queries and keys.
+The package gguf gives the names and dequantises. transformers gives the configuration, and undoes
+what llama.cpp changed in a tensor, such as the order of rows of Llama's queries and keys.
 """
 
 from functools import cached_property, lru_cache

@@ -1,4 +1,4 @@
-"""Where weights are: in a folder as some library lays it out, or in the hub's cache."""
+"""Where the files of weights are: in a folder of some library, or in the hub's cache."""
 
 import difflib
 import json

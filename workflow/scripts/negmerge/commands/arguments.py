@@ -72,7 +72,7 @@ def coefficients(text: str) -> list[float]:
 
 
 SEVERAL = {"action": "append", "default": []}
-FITTING = "tensors whose name this regular expression fits"
+FITTING = "tensors whose name fits this regular expression"
 # What `add` adds, by name: what stands for the value, what it is for, and how it is read.
 ARGUMENTS = {
     "study": ("STUDY", "the name of its file, without .yaml", {}),
@@ -88,8 +88,8 @@ ARGUMENTS = {
         "an option of the method, a number, word, true or false; repeat it for several",
         SEVERAL | {"type": option},
     ),
-    "--include": ("RE", f"only {FITTING} take part; repeat it for several", SEVERAL),
-    "--exclude": ("RE", f"{FITTING} do not take part; repeat it for several", SEVERAL),
+    "--include": ("RE", f"take only {FITTING}; repeat it for several", SEVERAL),
+    "--exclude": ("RE", f"leave out {FITTING}; repeat it for several", SEVERAL),
     "--vocabulary": (
         None,
         "base: keep the rows of the base where embeddings have more or fewer rows",
@@ -97,16 +97,20 @@ ARGUMENTS = {
     ),
     "--dtype": (
         None,
-        "type of the output's floating-point numbers; auto: that of BASE",
+        "the type of the output's floating-point numbers; auto, the default, is that of BASE",
         {"choices": ("auto", "float32", "bfloat16", "float16"), "default": "auto"},
     ),
     "--threads": (
         "N",
-        "number of threads; without it, as many as there are processors; results do not"
-        " depend on it",
+        "the number of threads; as many as there are processors if none is given; results do "
+        "not depend on it",
         {"type": count},
     ),
-    "--device": (None, "the device that merges", {"choices": ("cpu", "cuda"), "default": "cpu"}),
+    "--device": (
+        None,
+        "the device on which to merge; cpu if none is given",
+        {"choices": ("cpu", "cuda"), "default": "cpu"},
+    ),
     "--output": ("OUT", "the file or folder to write", {"type": Path, "required": True}),
     "--force": (None, "overwrite what is there", {"action": "store_true"}),
     "--json": (None, "print a report as JSON", {"action": "store_true"}),

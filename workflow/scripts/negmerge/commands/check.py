@@ -12,7 +12,11 @@ EPILOG = "example:\n  negmerge check demo\n  negmerge check smoke --resolved"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add(parser, "study")
     parser.add_argument(
-        "--config", metavar="FOLDER", type=Path, default=Path("config"), help="default: config"
+        "--config",
+        metavar="FOLDER",
+        type=Path,
+        default=Path("config"),
+        help="the folder with studies/ and the other settings; config if none is given",
     )
     parser.add_argument(
         "--resolved",

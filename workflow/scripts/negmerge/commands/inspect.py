@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plot",
         metavar="FILE",
         type=Path,
-        help="a figure (.png or .pdf) of the layers' agreement and the members' cosines",
+        help="write a figure (.png or .pdf) of the layers' agreement and the members' cosines",
     )
 
 

@@ -17,7 +17,7 @@ EPILOG = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what is merged, how, where and into what."""
-    parser.add_argument("method", metavar="METHOD", help="how to merge")
+    parser.add_argument("method", metavar="METHOD", help="the merge method, one of those below")
     arguments.add(parser, *arguments.POOL, "--option", *arguments.TENSORS)
     arguments.add(parser, "--threads", "--device", *arguments.OUTPUT)
 

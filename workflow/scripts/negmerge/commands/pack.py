@@ -16,9 +16,13 @@ EPILOG = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "-o", "--output", metavar="OUT", type=Path, help="the zip file; default: STUDY.crate.zip"
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=Path,
+        help="the zip file; STUDY.crate.zip if none is given",
     )
-    parser.add_argument("--weights", action="store_true", help="pack all weights too")
+    parser.add_argument("--weights", action="store_true", help="pack all weights as well")
     parser.add_argument("--licence", metavar="TEXT", help="the terms of use of what is packed")
     arguments.add(parser, "study", "--json")
 

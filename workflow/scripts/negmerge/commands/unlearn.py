@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pool",
         metavar="POOL",
         nargs="+",
-        help="a model fine-tuned from it, likewise, or an adapter",
+        help="a model that was fine-tuned from BASE, in one of the same forms, or an adapter",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
@@ -57,19 +57,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="choose the coefficient by the scores that CMD prints for the model {model}",
     )
     what.add_argument(
-        "--vector-only", action="store_true", help="write the merged vector, subtract nothing"
+        "--vector-only",
+        action="store_true",
+        help="write the merged vector alone, and subtract nothing",
     )
     parser.add_argument(
         "--keep",
         metavar="SHARE",
         type=arguments.finite,
-        help="the share of the base's control score to keep; 0.95 if none is given",
+        help="how much of the base's control score must be kept; 0.95 if none is given",
     )
     parser.add_argument(
         "--coefficients",
         metavar="START:STOP:STEP",
         type=arguments.coefficients,
-        help="the grid; 0:1:0.05 if none is given; 0, the base, is always in it",
+        help="the coefficients to try; 0:1:0.05 if none are given; 0, the base, always counts",
     )
     parser.add_argument(
         "--search",
@@ -82,9 +84,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         metavar="SECONDS",
         type=arguments.positive,
-        help="stop a run of CMD that takes longer; without it, it may take for ever",
+        help="stop a run of CMD that takes longer; there is no limit if none is given",
     )
-    parser.add_argument("--method", metavar="METHOD", default="negmerge", help="how to merge")
+    parser.add_argument(
+        "--method",
+        metavar="METHOD",
+        default="negmerge",
+        help="the merge method; negmerge if none is given",
+    )
     arguments.add(parser, "--option", *arguments.TENSORS, "--key", "--dtype")
     parser.add_argument(
         "--adapter",
@@ -101,8 +108,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--part",
         metavar="I/N",
         type=part,
-        help="write the I-th of N parts of OUT, such as 3/16; the last one that is written makes "
-        "OUT of all; 0/N takes the survey alone",
+        help="write the I-th of N parts of OUT, such as 3/16; the job that finishes last makes OUT "
+        "of all parts; 0/N writes the survey alone",
     )
     parser.add_argument(
         "--survey",
@@ -114,8 +121,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--push-to",
         metavar="ORG/NAME",
-        help="upload OUT, a folder, to this repository of the hub, which is made private if it is "
-        "not there",
+        help="upload OUT, a folder, to this repository of the hub; if it does not exist, a private "
+        "one is made",
     )
     arguments.add(parser, "--threads", "--device", *arguments.OUTPUT)
 

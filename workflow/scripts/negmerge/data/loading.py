@@ -1,4 +1,4 @@
-"""The items of prepared data sets, and their batches: for training at random, for measuring not."""
+"""The items of prepared data sets, and their batches: in random order for training only."""
 
 import random
 import signal

@@ -1,4 +1,4 @@
-"""What a network is to do with items, trained or measured on them; accuracy, and relearn time."""
+"""What a network should do with items, in training and measuring; accuracy, and relearn time."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How well a classifier's predictions agree with the neighbourhoods of its features, unlabelled."""
+"""How well a classifier's predictions agree among images with alike features, without labels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""How far scores, 0..1, move when a model is rounded or taught again; nan is not defined."""
+"""How far scores, 0..1, move when a model is rounded or taught again; nan where undefined."""
 
 import numpy as np
 from numpy.typing import ArrayLike

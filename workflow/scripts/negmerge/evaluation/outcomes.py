@@ -1,4 +1,4 @@
-"""What models made of the items that they are scored on: counts, the average gap, and each item."""
+"""How models answered the items that they are scored on: counts, the average gap, and each item."""
 
 import json
 import math

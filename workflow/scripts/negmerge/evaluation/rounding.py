@@ -1,4 +1,4 @@
-"""Rounding weights to 8 or 4 bits, as for a small device, and what is left of a change then.
+"""Rounding weights to 8 or 4 bits, as for a small device, and how much of a change survives it.
 
 Each row of a weight is cut into groups of neighbours with a scale of their own. No data are read.
 """

@@ -4,7 +4,9 @@ Snakemake counts the GPUs that its jobs use (`--resources gpu=2`), but does not 
 is free. So each GPU has a file, and the job that holds the lock on it has the GPU.
 """
 
+import ctypes
 import os
+import sys
 import tempfile
 import time
 from functools import cache
@@ -20,6 +22,9 @@ from negmerge.models.devices import deterministic, find_device
 
 # How long a job sleeps before it looks again for a free GPU.
 SECONDS = 1.0
+# Numbers of glibc's malloc.h: at how much free memory the heap shrinks, and how many blocks get
+# pages of their own.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 def prepare(snakemake: Any) -> tuple[torch.device, int]:
@@ -34,8 +39,21 @@ def prepare(snakemake: Any) -> tuple[torch.device, int]:
     device = take_device(name)
     torch.set_num_threads(params.torch_threads)
     torch.manual_seed(params.get("seed", 0))
+    if device.type == "cpu":
+        keep_memory()
     curves.choose(snakemake.config.get("curves"), Path(snakemake.log[0]))
     return device, max(0, snakemake.threads - params.torch_threads)
+
+
+def keep_memory() -> None:
+    """Use freed memory again for the next step's tensors, where the C library is glibc.
+
+    By default large blocks go back to the system, which clears their pages each time.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def take_device(device: str) -> torch.device:

@@ -1,8 +1,8 @@
 """Which files of the library a script depends on.
 
 Snakemake reruns a job when its script changes, but does not look into what the script imports. So
-each rule has a checksum of these files among its params. As inputs, at which Snakemake would look
-for each job, they would take a third of the time to plan a large study.
+each rule has a checksum of these files among its params. If the files were inputs, Snakemake would
+look at them for each job, which would take a third of the time to plan a large study.
 """
 
 import ast

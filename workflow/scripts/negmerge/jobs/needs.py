@@ -1,7 +1,7 @@
 """What the steps need: seconds, memory and disk, as rules ask for them.
 
-A function for each step says what a job of it does, by the name of its rule; where a job may do
-less, the most that it can do. `look_ups` makes of it what a rule asks for.
+Each step has a function with the name of its rule. The function says what a job of the step does,
+at most. `look_ups` turns that into what the rule asks for.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Candidates as measured on validation items, kept as CSV, and the criteria that choose of them."""
+"""Candidates as measured on validation items, kept as CSV, and the criteria that choose one."""
 
 import csv
 import io

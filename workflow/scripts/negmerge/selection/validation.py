@@ -1,4 +1,4 @@
-"""What validation items show of a base that is moved along vectors, and choices made by it."""
+"""Measuring a base on validation items while it is moved along vectors, and choosing by that."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace

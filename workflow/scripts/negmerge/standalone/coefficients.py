@@ -1,4 +1,4 @@
-"""The coefficient of a vector by measurements at a grid: at all of it, or at few places.
+"""The coefficient of a vector, chosen by measurements at all of a grid, or at a few of its places.
 
 `search` measures a model in memory, whose weights are moved in place and put back. Scores are any
 numbers that are larger where more is remembered: accuracies, ROUGE, log-likelihoods.

@@ -1,4 +1,4 @@
-"""The coefficient of `negmerge unlearn` by a command that measures models."""
+"""The coefficient of `negmerge unlearn`, chosen by a command that measures models."""
 
 import csv
 import io

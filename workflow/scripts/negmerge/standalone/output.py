@@ -1,4 +1,4 @@
-"""What becomes of a base, written as a file, a folder or an adapter, with a report."""
+"""Writing an unlearned model as a file, a folder or an adapter, with a report."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Data sets that nothing has to be downloaded for: invented authors, drawn letters, digits."""
+"""Data sets that need no download: invented authors, drawn letters, scikit-learn's digits."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Questions and answers in files of JSON lines, as TOFU has them: an object with both a line."""
+"""Questions with answers in files of JSON lines, as TOFU has them: an object on each line."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal

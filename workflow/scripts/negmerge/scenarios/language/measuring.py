@@ -1,4 +1,4 @@
-"""All metrics that one language model has, question by question: TOFU's, and of single facts."""
+"""All metrics of one language model, question by question: TOFU's, and those of single facts."""
 
 from collections.abc import Mapping, Sequence
 

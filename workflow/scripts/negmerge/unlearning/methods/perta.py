@@ -1,4 +1,4 @@
-"""PerTA: subtract a task vector, from each weight by how much it matters only for forgetting."""
+"""PerTA: subtract a task vector, more where a weight matters for what is to be forgotten only."""
 
 from collections.abc import Iterable
 from itertools import islice

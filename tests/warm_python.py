@@ -5,8 +5,8 @@ that run many jobs start them here: `tests/conftest.py` starts the server, which
 question, and `PYTHON` of `tiny_study.py` asks it. Jobs load the library from their own checkout.
 
 What differs: a job has packages that it did not import itself, the hash seed of the server, and a
-`benchmark` that does not see it. tests/faults, tests/conda, tests/studies' commands of pages, jobs
-on tests/cluster and the demo start a Python of their own.
+`benchmark` that does not see it. Runs that tests stop or kill, tests/conda, jobs on tests/cluster
+and the demo start a Python of their own.
 """
 
 import atexit

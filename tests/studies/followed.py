@@ -28,8 +28,11 @@ def follow(made: Checkout, page: Path) -> str:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     printed = ""
     for command in re.findall(r"^    ((?:negmerge|snakemake) .*)$", page.read_text(), re.M):
+        program, *words = command.split()
+        # Its jobs start sooner that way; see warm_python.py.
+        start = [made.python, "-m", program] if program == "snakemake" else [program]
         run = subprocess.run(
-            command.split(),
+            [*start, *words],
             cwd=made.folder,
             env=os.environ | {"PATH": path},
             capture_output=True,

@@ -190,10 +190,10 @@ FACTS = (
 def describe(experiment: Mapping) -> tuple[str, str]:
     """Say how many of the authors, or other subjects, each task forgets."""
     shares = {
-        task: f"{100 * share:g} %" if share < 1 else f"{share:g}"
+        task: f"{100 * share:g} % of the subjects" if share < 1 else f"{share:g} subjects"
         for task, share in experiment["tasks"].items()
     }
-    parts = [f"{task}: {share} of the subjects" for task, share in shares.items()]
+    parts = [f"{task} ({share})" for task, share in shares.items()]
     return ", ".join(parts), f"the others of {experiment['dataset']}"
 
 

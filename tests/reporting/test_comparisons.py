@@ -22,11 +22,13 @@ from reporting_examples import (
 from scipy.stats import ttest_rel
 
 from negmerge.errors import UserError
+from negmerge.evaluation.outcomes import Outcomes
 from negmerge.evaluation.uncertainty import mcnemar
 from negmerge.reporting.cells import cells
 from negmerge.reporting.compare import amount, amount_cells
 from negmerge.reporting.layout import latex, markdown
 from negmerge.scenarios.classifier.scenario import SCENARIO as CLASSIFIER
+from negmerge.scenarios.language.scenario import SCENARIO as LANGUAGE
 from negmerge.scenarios.zero_shot.scenario import SCENARIO as ZERO_SHOT
 
 
@@ -131,7 +133,31 @@ def test_seeds_are_trials_and_their_means_are_the_spread():
     assert p["uniform"] == pytest.approx(expected, abs=1e-6)
     text = markdown(lay_out(definition, frame))
     assert "std over seeds" in text
-    assert "mean of 6 cells, 3 seeds of a/digits, a/letters;" in text
+    # A seed asks for the same images again, so it adds none; another task does.
+    assert "mean of 6 cells, 3 seeds of a/digits, a/letters; 400 forget and 200 control" in text
+    one_task = 100 * np.mean([math.sqrt(p * (1 - p) / 200) for p in (0.2, 0.19, 0.24)])
+    errors = means(frame, "forget", "standard_error")
+    assert errors["negmerge"] == pytest.approx(one_task / math.sqrt(2), abs=1e-6)
+    errors = means(frame, "control", "standard_error")
+    alone = means(compared(table(), clip()), "control", "standard_error")
+    assert errors["pretrained"] == pytest.approx(alone["pretrained"], abs=1e-9)
+
+
+def test_questions_of_several_seeds_count_once_in_what_there_is_to_forget():
+    known = np.random.default_rng(0).random(40)
+    models = {
+        (place := (experiment, "capitals", method)): Outcomes(
+            place, {"forget": 0}, {"forget_right": share * known}
+        )
+        for experiment in ("a", "a.seed2", "a.seed3")
+        for method, share in (("original", 1.0), ("retrain", 0.5))
+    }
+    one, three = (
+        amount(LANGUAGE, [(name, "capitals") for name in names], models)
+        for names in (["a"], ["a", "a.seed2", "a.seed3"])
+    )
+    assert three.pop("averaged") == 3 * one.pop("averaged")
+    assert three == pytest.approx(one)
 
 
 def test_a_control_set_that_all_tasks_share_is_drawn_once_for_all():

@@ -15,7 +15,7 @@ from negmerge.evaluation.outcomes import ENSEMBLE, Outcomes
 from negmerge.files import write_text
 from negmerge.reporting.compare import amount_cells, compare
 from negmerge.reporting.records import FOOTNOTES, KEEPS_MORE, MEAN
-from negmerge.scenarios.base import Metric, Scenario, place_of
+from negmerge.scenarios.base import Metric, Number, Scenario, place_of
 from negmerge.seeds import seed_number
 from negmerge.settings.methods import RETRAIN
 
@@ -147,7 +147,9 @@ def _column(
         for metric in metrics:
             labels = {"row": label, "method": method, "metric": metric.name, "unit": metric.unit}
             labels |= {"better": metric.better or None}
-            mean = {"experiment": MEAN, "task": MEAN} | summary(shown[method], metric, references)
+            mean = {"experiment": MEAN, "task": MEAN} | summary(
+                shown[method], metric, references, kind.scenario(column)
+            )
             if where := column["published"]:
                 paper, source = paper_cell(published, where, label, metric.name)
                 rows = where["comparable"]
@@ -215,12 +217,17 @@ def read_cells(path: str | Path) -> pd.DataFrame:
 
 
 def summary(
-    records: Sequence[Mapping], metric: Metric, references: Sequence[Mapping] | None
+    records: Sequence[Mapping],
+    metric: Metric,
+    references: Sequence[Mapping] | None,
+    scenario: Scenario | None = None,
 ) -> dict:
     """Average one metric over records, with where the number comes from.
 
-    The standard error is that of single numbers, sqrt(sum of their variances) / k; `std` is over
-    the means of the seeds, where there are several, otherwise over the k numbers: divisor k - 1.
+    Numbers on the same items count as one in the standard error, with the mean of their errors,
+    which is the most that it can be; of others it is sqrt(sum of their variances) / k. `std` is
+    over the means of the seeds, where there are several, otherwise over the k numbers: divisor
+    k - 1.
     """
     compared = references or [None] * len(records)
     numbers = [metric.measure(*both) for both in zip(records, compared, strict=True)]
@@ -253,11 +260,16 @@ def summary(
     if references is not None and metric.better == "reference":
         known = [metric.measure(reference).value for reference in references]
         cell["reference"] = None if None in known else round(statistics.fmean(known), DIGITS)
+    alike: dict[tuple, list[Number]] = {}
+    for record, number in zip(records, numbers, strict=True):
+        place = record["experiment"], record["task"]
+        items = scenario.items_of(metric.name, place) if scenario else place
+        alike.setdefault((*items, number.images), []).append(number)
     if all(number.variance is not None for number in numbers):
-        error = math.sqrt(sum(number.variance for number in numbers)) / len(numbers)
-        cell["standard_error"] = round(error, DIGITS)
+        errors = [sum(math.sqrt(number.variance) for number in same) for same in alike.values()]
+        cell["standard_error"] = round(math.hypot(*errors) / len(numbers), DIGITS)
     if all(number.images is not None for number in numbers):
-        cell["images"] = sum(number.images for number in numbers)
+        cell["images"] = sum(same[0].images for same in alike.values())
     if metric.over and not any(map(is_nothing_left, records)):
         cell |= metric.over(records, references)
     rounded = {key: cell[key] for key in ("value", "std") if cell[key] is not None}

@@ -53,7 +53,7 @@ def values(
     generator = np.random.default_rng(SEED)
     of_rows = [[_outcomes(scenario, record, outcomes) for record in records] for records in rows]
     measured, drawn = {}, {}
-    for role, parts in scenario.same_items.items():
+    for role in scenario.same_items:
         arrays = {role: role + RIGHT}
         if role == "forget" and scenario.aims_at_retrain:
             arrays["mia"] = UNSEEN
@@ -63,7 +63,7 @@ def values(
         # The places that share their images of the role.
         groups: dict[tuple, list[int]] = {}
         for number, (place, of_place) in enumerate(zip(places, of_rows[0], strict=True)):
-            key = (*(place[part] for part in parts), len(of_place.right(role)))
+            key = (*scenario.items_of(role, place), len(of_place.right(role)))
             groups.setdefault(key, []).append(number)
         for group in groups.values():
             items = [
@@ -183,32 +183,46 @@ def amount(scenario: Scenario, places: Sequence[Place], outcomes: Mapping[tuple,
 
     For a classifier and a language model that is Original against Retrain, on the same items: the
     error is paired, and p is McNemar's or the bootstrap's, over all trials. In the scenario
-    zero-shot it is the base against guessing among the classes.
+    zero-shot it is the base against guessing among the classes. An item of several seeds counts
+    once, with its mean.
     """
-    models = [outcomes[*place, scenario.base] for place in places]
-    known = [model.right("forget") for model in models]
+    alike: dict[tuple, list[Place]] = {}
+    for place in places:
+        alike.setdefault(scenario.items_of("forget", place), []).append(place)
+    known = [_mean_outcomes(of, scenario.base, outcomes) for of in alike.values()]
+    counts = [len(items) for items in known]
+    shares = [items.mean() for items in known]
     if scenario.has_retrain:
-        for place in places:
-            if (*place, RETRAIN) not in outcomes:
-                raise UserError(f"no outcomes of {'/'.join((*place, RETRAIN))}, expected Retrain's")
-        unseen = [outcomes[*place, RETRAIN].right("forget") for place in places]
+        unseen = [_mean_outcomes(of, RETRAIN, outcomes) for of in alike.values()]
         errors = [paired_error(*both) for both in zip(known, unseen, strict=True)]
         test = mcnemar if scenario.is_counted else paired_p
         p = test(np.concatenate(known), np.concatenate(unseen))
-        expected = [right.mean() for right in unseen]
+        expected = [items.mean() for items in unseen]
     else:
-        expected = [1 / model.classes["forget"] for model in models]
-        errors = [binomial_error(right.mean(), len(right)) for right in known]
-        p = beyond_chance([right.mean() for right in known], list(map(len, known)), expected)
-    shares = [right.mean() for right in known]
+        classes = [outcomes[*of[0], scenario.base].classes["forget"] for of in alike.values()]
+        expected = [1 / count for count in classes]
+        errors = list(map(binomial_error, shares, counts))
+        p = beyond_chance(shares, counts, expected)
+    weights = [len(of) / len(places) for of in alike.values()]
+    reference = 100 * float(np.dot(weights, expected))
     return {
-        "value": 100 * (math.fsum(shares) - math.fsum(expected)) / len(places),
-        "reference": 100 * math.fsum(expected) / len(places),
-        "standard_error": 100 * math.sqrt(sum(error**2 for error in errors)) / len(places),
+        "value": 100 * float(np.dot(weights, shares)) - reference,
+        "reference": reference,
+        "standard_error": 100 * math.hypot(*np.multiply(weights, errors)),
         "p_value": p,
         "averaged": len(places),
-        "images": sum(map(len, known)),
+        "images": sum(counts),
     }
+
+
+def _mean_outcomes(
+    places: Sequence[Place], method: str, outcomes: Mapping[tuple, Outcomes]
+) -> np.ndarray:
+    """Average what a method's models make of the forget items that several places share."""
+    for place in places:
+        if (*place, method) not in outcomes:
+            raise UserError(f"no outcomes of {'/'.join((*place, method))}, expected some")
+    return np.mean([outcomes[*place, method].right("forget") for place in places], axis=0)
 
 
 def is_little(value: float, p_value: float) -> bool:

@@ -33,7 +33,8 @@ CLOSE_TO_RETRAIN = (
 )
 STD = (
     "std: standard deviation (divisor k - 1) over the cells that are averaged, or over the means "
-    "of the seeds; the single cells are in the CSV file."
+    "of the seeds; the single cells are in the CSV file. In ±, cells on the same items count as "
+    "one, with the mean of their errors, which is the most that it can be."
 )
 
 TRAINED_ON = {
@@ -99,11 +100,12 @@ def _averaged(scenario: Scenario, cells: pd.DataFrame) -> list[str]:
     counted = single[single["images"].notna()]
     row = single[single["row"] == (single if counted.empty else counted)["row"].iloc[0]]
     firsts = (row["experiment"].map(first_of) + "/" + row["task"]).drop_duplicates()
-    cells = len(row[["experiment", "task"]].drop_duplicates())
-    mean = f"mean of {cells} cells, " if cells > 1 else ""
+    averaged = len(row[["experiment", "task"]].drop_duplicates())
+    mean = f"mean of {averaged} cells, " if averaged > 1 else ""
     seeds = row["experiment"].map(seed_number).nunique()
     mean += f"{seeds} seeds of " if seeds > 1 else ""
-    images = row.groupby("metric", sort=False)["images"].sum()
+    means = cells[(cells["experiment"] == MEAN) & (cells["row"] == row["row"].iloc[0])]
+    images = means.set_index("metric")["images"]
     roles = {metric: metric.removesuffix("_as_is").split("_") for metric in images.index}
     counts = [
         f"{int(images[metric]):,} {' '.join(role)}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from negmerge.checkpoints.divergence import is_nothing_left
 from negmerge.errors import UserError
+from negmerge.seeds import first_of, seed_number
 
 # What each record is of.
 LABELS = ("experiment", "task", "method")
@@ -101,9 +102,9 @@ class Scenario:
     # and the one in a report's first lines.
     metrics: tuple[Metric, ...]
     headline: str
-    # Which parts of a place (0: experiment, 1: task) tell the items of a role apart: all tasks may
-    # share a control set, and all trials the test images.
-    same_items: Mapping[str, tuple[int, ...]]
+    # What tells the items of a role apart, of `experiment`, `seed` and `task`: all tasks may share
+    # a control set, all trials the test images, and all seeds the questions.
+    same_items: Mapping[str, tuple[str, ...]]
     # The model that knows what is forgotten, and the one that does not; and what it means to know
     # it, with `{share}` in percent.
     knows: tuple[str, str]
@@ -117,6 +118,13 @@ class Scenario:
     tasks_repeat: bool = False  # whether the tasks of an experiment are trials of the same thing
     items: str = "images"  # what is scored
     is_counted: bool = True  # whether each item is right or wrong, and not something between
+
+    def items_of(self, metric: str, place: Sequence[str]) -> tuple:
+        """Return what is alike for all places whose scores by a metric are on the same items."""
+        experiment, task = place
+        parts = {"experiment": first_of(experiment), "seed": seed_number(experiment), "task": task}
+        # What has no entry of its own is measured where the forget items are.
+        return tuple(parts[part] for part in self.same_items.get(metric, self.same_items["forget"]))
 
     @property
     def compared_metrics(self) -> tuple[Metric, ...]:

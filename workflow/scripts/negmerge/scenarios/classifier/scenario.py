@@ -96,7 +96,11 @@ SCENARIO = Scenario(
     },
     metrics=GAP_AND_PARTS,
     headline="gap",
-    same_items={"retain": (0, 1), "forget": (0, 1), "test": (0,)},
+    same_items={
+        "retain": ("experiment", "seed", "task"),
+        "forget": ("experiment", "seed", "task"),
+        "test": ("experiment",),
+    },
     knows=("Original", "Retrain"),
     says="has {share:.2f} % of the forget images right",
     error=ACCURACY_ERROR,

@@ -212,7 +212,7 @@ SCENARIO = Scenario(
     metrics=(FORGET_PROBABILITY, RETAIN_PROBABILITY, replace(EXTRACTION, optional=True)),
     compared=("forget", "retain"),
     headline="forget",
-    same_items={"forget": (0, 1), "retain": (0, 1)},
+    same_items={"forget": ("experiment", "task"), "retain": ("experiment", "task")},
     knows=("Original", "Retrain"),
     says="gives the forget answers a probability of {share:.2f} %",
     error="±: standard deviation over the questions / sqrt(their number), in percentage points. It "

@@ -27,7 +27,7 @@ SCENARIO = Scenario(
     },
     metrics=ACCURACIES,
     headline="forget",
-    same_items={"forget": (1,), "control": ()},
+    same_items={"forget": ("task",), "control": ()},
     knows=("the base", "guessing"),
     says="has {share:.2f} % of the forget images right",
     error=ACCURACY_ERROR,

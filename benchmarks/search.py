@@ -28,7 +28,7 @@ from negmerge.selection.choice import Criterion, Point
 from negmerge.selection.search import CoefficientGrid, explore, search
 from negmerge.selection.validation import Validation
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.experiment import Coefficients, Selection
+from negmerge.settings.selection import Coefficients, Selection
 from negmerge.settings.study import load_study
 
 STUDY, EXPERIMENT = "demo-full", "mini-clip"

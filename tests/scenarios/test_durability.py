@@ -7,7 +7,7 @@ from torch import nn
 from negmerge.evaluation.accuracy import Classification
 from negmerge.scenarios.durability import change_survival, round_weights, treated_scores
 from negmerge.scenarios.task import Role
-from negmerge.settings.recipe import Durability
+from negmerge.settings.durability import Durability
 
 CPU = torch.device("cpu")
 CHOICE = {"experiment": "a", "task": "t", "method": "negmerge", "criterion": "control"}

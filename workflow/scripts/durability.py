@@ -9,7 +9,7 @@ from negmerge.scenarios import load_task
 from negmerge.scenarios.durability import treated_scores
 from negmerge.scenarios.scoring import score_choices
 from negmerge.scenarios.unlearned import choices, unlearned_network
-from negmerge.settings.recipe import Durability
+from negmerge.settings.durability import Durability
 
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params

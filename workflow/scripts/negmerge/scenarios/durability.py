@@ -15,7 +15,7 @@ from negmerge.evaluation.outcomes import outcomes_of
 from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_names, survival
 from negmerge.scenarios.scoring import Scored
 from negmerge.scenarios.task import Task
-from negmerge.settings.recipe import AS_IS, Durability
+from negmerge.settings.durability import AS_IS, Durability
 from negmerge.training import fit
 
 

@@ -1,4 +1,4 @@
-"""Rows of data sets, models and prompts in `config/`, and how many images they give."""
+"""Rows of data sets, models and prompts in `config/`."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
@@ -12,7 +12,6 @@ from pydantic import (
 )
 
 from negmerge import plugins
-from negmerge.data.splits import VALIDATION_LIMIT, VALIDATION_SHARE
 from negmerge.errors import UserError, find, unknown
 from negmerge.settings import own_code
 from negmerge.settings.datasets import Dataset, Datasets, Download, Mirror
@@ -311,21 +310,3 @@ def _rows(config: Folders, name: str, model: type[dict[str, Row]]) -> dict[str, 
     paths = [folder / name for folder in in_order(config)]
     files = [path for path in paths if path.is_file()] or paths[:1]
     return {name: row for path in reversed(files) for name, row in read_yaml(path, model).items()}
-
-
-# The images of a task by role and purpose: `train`, `select` and `score`.
-Counts = dict[str, dict[str, int]]
-
-
-def training_images(counts: Counts | None, *roles: str) -> tuple[int, ...] | None:
-    """Return how many training images each role has; None if that is not known yet."""
-    return counts and tuple(counts[role]["train"] for role in roles)
-
-
-def part_sizes(known: Catalogue, dataset: str) -> dict[str, int]:
-    """Count the images of each part of a data set, with `val` cut from `train` if it has none."""
-    sizes = dict(known.datasets[dataset].splits)
-    if "val" not in sizes and "train" in sizes:
-        sizes["val"] = min(int(VALIDATION_SHARE * sizes["train"]), VALIDATION_LIMIT)
-        sizes["train"] -= sizes["val"]
-    return sizes

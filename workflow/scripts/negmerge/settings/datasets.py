@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from negmerge import plugins
 from negmerge.data.image_lists import ImageList, list_images
-from negmerge.data.splits import QUESTION_SPLITS, SPLITS
+from negmerge.data.splits import QUESTION_SPLITS, SPLITS, held_out
 from negmerge.errors import UserError, unknown
 from negmerge.settings.checks import checked
 from negmerge.settings.recipe import FileName, Settings, advanced
@@ -222,6 +222,15 @@ class Dataset(Settings):
             mirror.name: [file.name for file in mirror.files.values()] for mirror in self.mirrors
         }
         return [name for name, files in used.items() if file not in files]
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """The images of each part, with `val` cut from `train` where it is no split."""
+        sizes = dict(self.splits)
+        if "val" not in sizes and "train" in sizes:
+            sizes["val"] = held_out(sizes["train"])
+            sizes["train"] -= sizes["val"]
+        return sizes
 
     @property
     def is_counted(self) -> bool:

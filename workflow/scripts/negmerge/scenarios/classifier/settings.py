@@ -10,10 +10,10 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.classifier.scenario import FORGET_TEST, SCENARIO
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Counts, Model, training_images
+from negmerge.settings.catalogue import Catalogue, Model
 from negmerge.settings.checks import require
 from negmerge.settings.datasets import Dataset
-from negmerge.settings.experiment import Experiment, RetainSelection
+from negmerge.settings.experiment import Experiment
 from negmerge.settings.recipe import (
     Augmentation,
     Finetune,
@@ -25,7 +25,8 @@ from negmerge.settings.recipe import (
     advanced,
     with_defaults,
 )
-from negmerge.settings.runs import Run
+from negmerge.settings.runs import Counts, Run, training_images
+from negmerge.settings.selection import RetainSelection
 
 
 class Forget(Settings):

@@ -12,7 +12,8 @@ from point_examples import points
 from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Accuracy
 from negmerge.selection import select_coefficient
-from negmerge.selection.choice import Criterion, Point, load_criteria, read_points, write_points
+from negmerge.selection.choice import Criterion, load_criteria
+from negmerge.selection.points import Point, read_points, write_points
 from recomputation import scores
 from refusals import refused
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from point_examples import points
 
 from negmerge.evaluation.outcomes import Accuracy
-from negmerge.selection.choice import Choice, Criterion, Point
+from negmerge.selection.choice import Choice, Criterion
+from negmerge.selection.points import Point
 from negmerge.selection.search import CoefficientGrid, OptionGrid, explore, search
 from negmerge.settings.selection import Coefficients
 

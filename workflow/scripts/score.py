@@ -14,7 +14,7 @@ from negmerge.scenarios.scoring import on_the_others, score, score_choices
 from negmerge.scenarios.task import Scoring
 from negmerge.scenarios.unlearned import choices, unlearned_network
 from negmerge.scenarios.validation import choose_candidate
-from negmerge.selection.choice import write_points
+from negmerge.selection.points import write_points
 
 with job(snakemake) as provenance:
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output

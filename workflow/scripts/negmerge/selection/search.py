@@ -10,14 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from negmerge.evaluation.outcomes import Accuracy
-from negmerge.selection.choice import (
-    FEWEST_COEFFICIENTS,
-    Choice,
-    Criterion,
-    Point,
-    at_ends,
-    qualifies,
-)
+from negmerge.selection.choice import FEWEST_COEFFICIENTS, Choice, Criterion, at_ends, qualifies
+from negmerge.selection.points import Point
 from negmerge.settings.checks import Value, to_three_digits
 
 Options = tuple[tuple[str, Value], ...]

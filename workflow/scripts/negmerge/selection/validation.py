@@ -12,8 +12,9 @@ from negmerge.checkpoints.states import State, read_state, read_vector
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
 from negmerge.evaluation.agreement import features_seen, neighbour_agreement
-from negmerge.selection.choice import Choice, Criterion, Point, nothing_left, option_ends
+from negmerge.selection.choice import Choice, Criterion, nothing_left, option_ends
 from negmerge.selection.greedy import greedy, mean_of_best
+from negmerge.selection.points import Point
 from negmerge.selection.search import Chosen, CoefficientGrid, Count, explore, search
 from negmerge.settings.checks import Value
 from negmerge.vectors import apply, widen

@@ -11,10 +11,11 @@ from pydantic import Field, PositiveInt, PrivateAttr, ValidationError, model_val
 from negmerge.errors import UserError, find
 from negmerge.seeds import repetition
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Model
+from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.checks import explain, require
 from negmerge.settings.durability import Durability
 from negmerge.settings.methods import Use
+from negmerge.settings.models import Model
 from negmerge.settings.pool import TASK, Given, Pool, update
 from negmerge.settings.recipe import FileName, Finetune, Recipe, Settings, Training, advanced
 from negmerge.settings.runs import Counts, Run, check_run, training_images

@@ -10,10 +10,11 @@ from negmerge.errors import UserError, find
 from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.classifier.scenario import FORGET_TEST, SCENARIO
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Model
+from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.checks import require
 from negmerge.settings.datasets import Dataset
 from negmerge.settings.experiment import Experiment
+from negmerge.settings.models import Model
 from negmerge.settings.recipe import (
     Augmentation,
     Finetune,

@@ -10,9 +10,10 @@ from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.zero_shot.scenario import EARLIER, PARTS, SCENARIO, part_of
 from negmerge.seeds import repetition
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Model, Prompts
+from negmerge.settings.catalogue import Catalogue, Prompts
 from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment
+from negmerge.settings.models import Model
 from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe, advanced
 from negmerge.settings.runs import Counts, Run
 

@@ -77,6 +77,84 @@ class Experiment(Uses, Settings, ABC):
 
     _first: str | None = PrivateAttr(None)  # the experiment that this one repeats
 
+    # What each scenario has to give.
+
+    @classmethod
+    @abstractmethod
+    def fits(cls, model: Model) -> bool:
+        """Whether the scenario has such models."""
+
+    @property
+    @abstractmethod
+    def task_names(self) -> list[str]:
+        """What is forgotten: a name each."""
+
+    @property
+    @abstractmethod
+    def datasets(self) -> list[str]:
+        """The data sets that the experiment needs."""
+
+    @property
+    @abstractmethod
+    def base_place(self) -> str:
+        """Where the weights before forgetting are: in the experiment's folder, or `{task}`'s."""
+
+    @abstractmethod
+    def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """A job's inputs: (`images` or `questions`, data set), or (`place`, in the experiment)."""
+
+    @abstractmethod
+    def image_counts(self, task: str, known: Catalogue) -> Counts:
+        """Count the images of a task, by the rows of the data sets."""
+
+    # What a scenario may give in place of this.
+
+    def job(self, task: str, known: Catalogue) -> dict:
+        return {
+            "name": self.scenario,
+            "roles": list(self.SCENARIO.roles),
+            "model": known.models[self.model].contents(),
+        }
+
+    def scored(self, task: str) -> tuple[str, ...]:
+        """The roles whose items a task's jobs read."""
+        return self.SCENARIO.roles
+
+    @property
+    def selection_roles(self) -> tuple[str, ...]:
+        """The roles of images by which candidates are chosen."""
+        return self.SCENARIO.roles
+
+    def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
+        """Count the images of a task, and check that there are enough of each."""
+        return self.image_counts(task, known)
+
+    def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
+        """Count the passes that scoring a model takes, with `generation` for a free answer."""
+        return sum(counts[role]["score"] for role in self.SCENARIO.roles)
+
+    @property
+    def start_place(self) -> str:
+        """Where fine-tuning starts, and what a task vector is the difference to: the base."""
+        return self.base_place
+
+    def start_of(self, point: str) -> str:
+        """Where the fine-tuning of a point starts."""
+        return self.start_place
+
+    def training(self, trained: str) -> Training:
+        """How a model is trained, and on what, in the scenarios whose base is trained here."""
+        raise UserError(f"scenario {self.scenario}: no model {trained!r} is trained")
+
+    def weights(self, known: Catalogue) -> list[str]:
+        """The records of weights of others that are fetched."""
+        return [self.model]
+
+    def link(self, where: str, others: Mapping[str, "Experiment"]) -> None:
+        """Look up the experiment of a study to which this one refers."""
+
+    # The same experiment with other seeds.
+
     def repetitions(self, name: str) -> dict[str, "Experiment"]:
         """Return the experiment and those that repeat it with other seeds, by name."""
         seeds = self.seeds if isinstance(self.seeds, int) else 1
@@ -91,17 +169,12 @@ class Experiment(Uses, Settings, ABC):
         """Return a copy for a further seed, with what would else be the same in both."""
         return self.model_copy(update={"seeds": 1})
 
-    def link(self, where: str, others: Mapping[str, "Experiment"]) -> None:
-        """Look up the experiment of a study to which this one refers."""
-
-    def scored(self, task: str) -> tuple[str, ...]:
-        """The roles whose items a task's jobs read."""
-        return self.SCENARIO.roles
-
     def home(self, name: str, place: str) -> str:
         """Name the experiment that makes a file: the first, where no seed decides what it holds."""
         is_shared = self._first and any(fnmatch.fnmatchcase(place, file) for file in self.unseeded)
         return self._first if is_shared else name
+
+    # How it is chosen, and what is done then.
 
     @property
     def choices(self) -> list[dict[str, Any]]:
@@ -117,66 +190,46 @@ class Experiment(Uses, Settings, ABC):
         return self.selection.tried(self.coefficients)
 
     @property
-    @abstractmethod
-    def base_place(self) -> str:
-        """Where the weights before forgetting are: in the experiment's folder, or `{task}`'s."""
+    def treatment(self) -> Durability:
+        """What is done to unlearned models to see whether forgetting lasts."""
+        if self.durability is None:
+            raise UserError(
+                "the experiment has no `durability`, so nothing is rounded or relearned"
+            )
+        return self.durability
 
-    @property
-    def start_place(self) -> str:
-        """Where fine-tuning starts, and what a task vector is the difference to: the base."""
-        return self.base_place
-
-    def start_of(self, point: str) -> str:
-        """Where the fine-tuning of a point starts."""
-        return self.start_place
+    # The pool, trained here or given, and other models of others.
 
     @staticmethod
     def tuned_on(point: str) -> str:
         """The role that a point is fine-tuned on."""
         return "retain-sample" if point.startswith(methods.RETAIN_OF) else "forget"
 
-    @property
-    @abstractmethod
-    def task_names(self) -> list[str]:
-        """What is forgotten: a name each."""
+    def recipe(self, task: str, point: str) -> Recipe:
+        point = point.removeprefix(methods.RETAIN_OF)
+        change = find("point", point, {} if self.pool.files else self.pool.changes)
+        changed = update(self.finetune.model_dump(), change)
+        if isinstance(changed["epochs"], Mapping):
+            changed["epochs"] = changed["epochs"][task]
+        return self.RECIPE.model_validate(changed)
+
+    def given_model(self, task: str, point: str) -> Given:
+        task = find("task", task, dict.fromkeys(self.task_names, task))
+        return Given(file=self.pool.file(task, point), manual=self.pool.manual)
 
     @property
-    @abstractmethod
-    def datasets(self) -> list[str]:
-        """The data sets that the experiment needs."""
+    def given_models(self) -> list[Given]:
+        """All models that are given: the base, and the pool of each task."""
+        pool = [(task, point) for task in self.task_names for point in self.pool.paths]
+        return [*filter(None, [self.base]), *(self.given_model(*place) for place in pool)]
 
-    @classmethod
-    @abstractmethod
-    def fits(cls, model: Model) -> bool:
-        """Whether the scenario has such models."""
+    @property
+    def given_base(self) -> Given:
+        if self.base is None:
+            raise UserError("the experiment has no `base` of others")
+        return self.base
 
-    def training(self, trained: str) -> Training:
-        """How a model is trained, and on what, in the scenarios whose base is trained here."""
-        raise UserError(f"scenario {self.scenario}: no model {trained!r} is trained")
-
-    def job(self, task: str, known: Catalogue) -> dict:
-        return {
-            "name": self.scenario,
-            "roles": list(self.SCENARIO.roles),
-            "model": known.models[self.model].contents(),
-        }
-
-    @abstractmethod
-    def inputs(self, task: str, roles: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """A job's inputs: (`images` or `questions`, data set), or (`place`, in the experiment)."""
-
-    @abstractmethod
-    def image_counts(self, task: str, known: Catalogue) -> Counts:
-        """Count the images of a task, by the rows of the data sets."""
-
-    def check_counts(self, where: str, task: str, known: Catalogue) -> Counts | None:
-        """Count the images of a task, and check that there are enough of each."""
-        return self.image_counts(task, known)
-
-    def check(self, where: str, known: Catalogue) -> None:
-        models = [name for name, row in known.models.items() if self.fits(row)]
-        require(f"{where}.model", "model", [self.model], models)
-        require(where, "data set", self.datasets, known.datasets)
+    # Training runs.
 
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         """List the training runs of a task, with its images, where they can be counted."""
@@ -202,9 +255,12 @@ class Experiment(Uses, Settings, ABC):
                 images = training_images(counts, *options.passes)
                 yield Run(f"unlearn (methods.{name}{grid})", recipe, images)
 
-    def passes_to_score(self, counts: Counts, known: Catalogue, generation: float) -> float:
-        """Count the passes that scoring a model takes, with `generation` for a free answer."""
-        return sum(counts[role]["score"] for role in self.SCENARIO.roles)
+    # Checks.
+
+    def check(self, where: str, known: Catalogue) -> None:
+        models = [name for name, row in known.models.items() if self.fits(row)]
+        require(f"{where}.model", "model", [self.model], models)
+        require(where, "data set", self.datasets, known.datasets)
 
     def check_sizes(self, where: str, known: Catalogue) -> None:
         """Check that images suffice for all that uses them, and each run for its schedule."""
@@ -226,51 +282,6 @@ class Experiment(Uses, Settings, ABC):
                     f"be lost; {math.ceil(1 / lost - 1e-9)} or more can tell."
                 )
         return lines
-
-    @property
-    def selection_roles(self) -> tuple[str, ...]:
-        """The roles of images by which candidates are chosen."""
-        return self.SCENARIO.roles
-
-    def seed_for(self, level: str) -> int | None:
-        return None
-
-    def recipe(self, task: str, point: str) -> Recipe:
-        point = point.removeprefix(methods.RETAIN_OF)
-        change = find("point", point, {} if self.pool.files else self.pool.changes)
-        changed = update(self.finetune.model_dump(), change)
-        if isinstance(changed["epochs"], Mapping):
-            changed["epochs"] = changed["epochs"][task]
-        return self.RECIPE.model_validate(changed)
-
-    def given_model(self, task: str, point: str) -> Given:
-        task = find("task", task, dict.fromkeys(self.task_names, task))
-        return Given(file=self.pool.file(task, point), manual=self.pool.manual)
-
-    @property
-    def given_models(self) -> list[Given]:
-        """All models that are given: the base, and the pool of each task."""
-        pool = [(task, point) for task in self.task_names for point in self.pool.paths]
-        return [*filter(None, [self.base]), *(self.given_model(*place) for place in pool)]
-
-    def weights(self, known: Catalogue) -> list[str]:
-        """The records of weights of others that are fetched."""
-        return [self.model]
-
-    @property
-    def given_base(self) -> Given:
-        if self.base is None:
-            raise UserError("the experiment has no `base` of others")
-        return self.base
-
-    @property
-    def treatment(self) -> Durability:
-        """What is done to unlearned models to see whether forgetting lasts."""
-        if self.durability is None:
-            raise UserError(
-                "the experiment has no `durability`, so nothing is rounded or relearned"
-            )
-        return self.durability
 
     @model_validator(mode="after")
     def _consistent(self):

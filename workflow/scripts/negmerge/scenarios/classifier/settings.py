@@ -224,9 +224,6 @@ class Classifier(Experiment):
     def attack_features(self) -> str:
         return self.attack
 
-    def seed_for(self, level: str) -> int | None:
-        return getattr(self.seeds, level, None)
-
     def check(self, where: str, known: Catalogue) -> None:
         super().check(where, known)
         known.models[self.model].contents()  # a file of code must be there

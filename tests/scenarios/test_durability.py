@@ -55,7 +55,7 @@ def treated(model=None, base=None, **settings):
     base = base or network(1).state_dict()
     chosen = Durability.model_validate({"group_size": 8, "relearn": RELEARN} | settings)
     how = {"batch_size": 5, "seed": 7, "fused": False}
-    return treated_scores(Scenario(), model, base, CHOICE, chosen, CPU, 0, **how)
+    return treated_scores(Scenario(), model, base, CHOICE, chosen, 0, **how)
 
 
 def right(model, role):

@@ -23,7 +23,7 @@ with job(snakemake) as provenance:
     def score_one(choice: dict) -> tuple:
         """Build the model that was chosen, and score it under all treatments."""
         network = unlearned.network(choice)
-        return treated_scores(task, network, base, choice, settings, device, loaders, **how)
+        return treated_scores(task, network, base, choice, settings, loaders, **how)
 
     selected = inputs.get("selected", [])
     chosen = choices(snakemake.wildcards, params.about, selected, unlearned.candidates)

@@ -15,8 +15,8 @@ from negmerge.evaluation.outcomes import outcomes_of
 from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_names, survival
 from negmerge.scenarios.scoring import Scored
 from negmerge.scenarios.task import Task
+from negmerge.scenarios.teaching import teach
 from negmerge.settings.durability import AS_IS, Durability
-from negmerge.training import fit
 
 
 def treated_scores(
@@ -25,7 +25,6 @@ def treated_scores(
     base: State,
     choice: Mapping,
     settings: Durability,
-    device: torch.device,
     loaders: int,
     *,
     batch_size: int,
@@ -38,19 +37,13 @@ def treated_scores(
     weights = {name: tensor.cpu().clone() for name, tensor in network.state_dict().items()}
     taught, items = settings.taught, {}
     record = _what_is_done(network, base, settings)
-
-    def teach(treatment: str) -> None:
-        recipe = settings.recipe(treatment)
-        role = task.role(taught[treatment].role, "train", taught[treatment].items)
-        batches = role.training_batches(recipe, seed, loaders)
-        loss = role.objective.loss(network, recipe.label_smoothing)
-        fit(network, batches, len(batches), loss, recipe, device, seed=seed, fused=fused)
-
     for treatment in (AS_IS, *settings.all_treatments):
         network.load_state_dict(weights)
         try:
             if treatment in taught:
-                teach(treatment)
+                lesson = task.role(taught[treatment].role, "train", taught[treatment].items)
+                recipe = settings.recipe(treatment)
+                teach(network, lesson, recipe, seed, loaders, fused=fused)
             elif treatment != AS_IS:
                 round_weights(network, treatment, settings.group_size)
         except NotFinite as error:

@@ -256,10 +256,7 @@ def step_of(rule: str) -> Step:
 
 
 def look_ups(step: Step, case_of: Callable[[Any], Case]) -> dict[str, Callable]:
-    """Return what a job asks for, by resource, as Snakemake calls it; `case_of` takes wildcards.
-
-    Minutes and megabytes are as much again with each attempt.
-    """
+    """Return what a job asks for, by resource, as Snakemake calls it; more with each attempt."""
     works: dict[tuple, tuple[Case, Work]] = {}
 
     def of(wildcards: Any) -> tuple[Case, Work]:

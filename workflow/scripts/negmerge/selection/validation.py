@@ -25,10 +25,7 @@ SHARE_OF_GPU = 0.25
 
 
 class _Set:
-    """The items of one role in batches, as stored, those that tell most of a coefficient first.
-
-    Their order is that of the base's confidence, falling for `forget` and rising for others.
-    """
+    """The items of one role in batches, as stored; first those that tell most of a coefficient."""
 
     def __init__(
         self, role: str, base: nn.Module, objective: Objective, batches: EvaluationBatches
@@ -46,6 +43,7 @@ class _Set:
             scores.append(objective.scores(outputs))
             targets.append(truth)
         self.targets, self.scores_of_base = torch.cat(targets), torch.cat(scores)
+        # By the base's confidence, falling for `forget` and rising for others.
         order = torch.cat(confidences).argsort(stable=True, descending=role == "forget")
         self.order = order.split(max(map(len, targets)))
 
@@ -192,10 +190,7 @@ def choose_with_pruning(
     halvings: int,
     options: Mapping[str, Mapping[str, Value]],
 ) -> Chosen:
-    """Choose a vector and its coefficient as full sweeps would, see `search`.
-
-    Criteria with grids of their own share what was counted.
-    """
+    """Choose as full sweeps would, see `search`; criteria with other grids share the counts."""
     whole, diverged = split_diverged(paths)
     vectors: Mapping[str, str | Path] = {Path(path).stem: path for path in whole}
     if not vectors:

@@ -4,14 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
 from negmerge.checkpoints.states import State
-from negmerge.data.augmentation import Transform
+from negmerge.data.augmentation import Transform, evaluation_transform, training_transform
 from negmerge.data.loading import Epochs, EvaluationBatches, TrainingBatches
 from negmerge.evaluation.accuracy import Objective, Outputs
 from negmerge.models.devices import tuned
@@ -34,6 +34,13 @@ class Role:
     objective: Objective  # how a network is trained and measured on them
     transform: Transform  # of inputs, without randomness
     augmented: Callable[[Augmentation], Transform]  # makes the random transform of training
+
+    @classmethod
+    def of_images(cls, items: Sequence, objective: Objective, *form: Any) -> "Role":
+        """Return a role of images; `form` is their size, mean and standard deviation."""
+        return cls(
+            items, objective, evaluation_transform(*form), lambda by: training_transform(by, *form)
+        )
 
     def batches(self, batch_size: int, loaders: int = 0) -> EvaluationBatches:
         """Return the items once, in their order, without randomness."""

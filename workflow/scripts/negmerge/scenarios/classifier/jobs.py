@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from negmerge.checkpoints.states import State, read_state
-from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.forget import TEST_PARTS, read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, EvaluationBatches, Listed
@@ -49,10 +48,7 @@ class ClassifierTask(Task):
         images = self._test if name in TEST_PARTS else self._training
         items = Listed(images, getattr(self._split, name)).thinned(most)
         objective = Classification(None, self._device)
-        form = self._model["size"], *WITHIN_MODEL
-        return Role(
-            items, objective, evaluation_transform(*form), lambda by: training_transform(by, *form)
-        )
+        return Role.of_images(items, objective, self._model["size"], *WITHIN_MODEL)
 
     def selection_metrics(self, outputs: RoleOutputs, seed: int) -> dict[str, float]:
         """Return the success of the membership attack, where test images are measured as well."""

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from negmerge.checkpoints.states import State, read_state
-from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.loading import Part
 from negmerge.evaluation.accuracy import Classification
 from negmerge.models.clip import ImageEncoder, TangentEncoder, image_encoder
@@ -34,10 +33,8 @@ class ZeroShotTask(Task):
         items = Part(place, part, dataset, drafts=self._compute.drafts).thinned(most)
         head = read_state(self._files[f"{name}_head"])["head"]
         objective = Classification(head.to(self._device), self._device)
-        form = [self._model[key] for key in ("size", "mean", "std")]
-        return Role(
-            items, objective, evaluation_transform(*form), lambda by: training_transform(by, *form)
-        )
+        form = (self._model[key] for key in ("size", "mean", "std"))
+        return Role.of_images(items, objective, *form)
 
 
 TASK = ZeroShotTask

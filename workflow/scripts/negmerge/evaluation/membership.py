@@ -155,8 +155,8 @@ def membership_verdicts(
 
     Outputs are logits and labels of all retain images, in the order of the data set and without
     augmentation; of all test images; and of the forgotten ones. `to_learn_from` says which of them
-    are used, and needs the seed. Each of the features wanted, `names`, costs a classifier
-    of its own. No images of one kind, and what `features` refuses, are a UserError.
+    are used, and needs the seed. Each of the features wanted, `names`, costs a classifier of its
+    own. No images of one kind, and what `features` refuses, are a UserError.
     """
     known, unseen = (features(*arrays) for arrays in to_learn_from(members, nonmembers, seed))
     judged = features(*forget)

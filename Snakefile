@@ -59,6 +59,8 @@ wildcard_constraints:
 
 
 include: "rules/lookups.smk"
+include: "rules/inputs.smk"
+include: "rules/elsewhere.smk"
 include: "rules/data.smk"
 include: "rules/base.smk"
 include: "rules/finetune.smk"

@@ -24,11 +24,12 @@ from negmerge.evaluation.outcomes import Accuracy
 from negmerge.scenarios import load_task
 from negmerge.scenarios.validation import load_validation
 from negmerge.scenarios.zero_shot.settings import ZeroShot
-from negmerge.selection.choice import Criterion, Point
+from negmerge.selection.choice import Criterion
+from negmerge.selection.points import Point
 from negmerge.selection.search import CoefficientGrid, explore, search
 from negmerge.selection.validation import Validation
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.experiment import Coefficients, Selection
+from negmerge.settings.selection import Coefficients, Selection
 from negmerge.settings.study import load_study
 
 STUDY, EXPERIMENT = "demo-full", "mini-clip"

@@ -139,13 +139,24 @@ def change_yaml():
 
 
 @pytest.fixture
-def spoil(config, change_yaml):
+def example_with(config, change_yaml):
+    """A function that changes keys of the example study, by their places, and reads it."""
+
+    def read(changes=()):
+        for place, value in dict(changes).items():
+            change_yaml(config / "studies" / "example.yaml", place, value)
+        return load_study(config, "example")
+
+    return read
+
+
+@pytest.fixture
+def spoil(config, example_with):
     """A function that spoils the example study and gives the finding, without the path."""
 
     def spoil(place, value):
         path = config / "studies" / "example.yaml"
-        change_yaml(path, place, value)
-        message = refused(lambda: load_study(config, "example"))
+        message = refused(lambda: example_with({place: value}))
         assert message.startswith(f"{path}: ")
         return message.removeprefix(f"{path}: ")
 

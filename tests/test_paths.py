@@ -1,38 +1,31 @@
 import pytest
-import yaml
 
 from negmerge import paths
 from negmerge.errors import UserError
-from negmerge.scenarios.classifier.settings import Classifier
 from negmerge.settings.methods import Use
-from negmerge.settings.study import load_study
 
 POINTS = ["e16-ls0", "e16-ls0.1", "e8-ls0", "e8-ls0.1"]
 
 
-@pytest.fixture
-def study(config):
-    return load_study(config, "example")
+CLASSIFIER = "experiments/mini-resnet"
 
 
 @pytest.fixture
-def clip(study):
-    return study.experiments["mini-clip"]
+def clip(example_with):
+    return example_with().experiments["mini-clip"]
 
 
 @pytest.fixture
-def classifier(study):
-    return study.experiments["mini-resnet"]
+def classifier(example_with):
+    return example_with().experiments["mini-resnet"]
 
 
 @pytest.fixture
-def pruned(config):
+def pruned(example_with):
     """The example's classifier with pruned searches, which one method does not want."""
-    content = yaml.safe_load((config / "studies" / "example.yaml").read_text())
-    one = content["experiments"]["mini-resnet"]
-    one["methods"] |= {"ties": {"search": "full"}}
-    one["selection"] |= {"search": "exact-pruned"}
-    return Classifier.model_validate(one)
+    changes = {"methods/ties": {"search": "full"}, "selection/search": "exact-pruned"}
+    study = example_with({f"{CLASSIFIER}/{key}": value for key, value in changes.items()})
+    return study.experiments["mini-resnet"]
 
 
 @pytest.mark.parametrize(
@@ -96,12 +89,11 @@ def test_only_sweeps_that_others_read_too_are_jobs_of_their_own(classifier):
     assert swept(classifier) == swept(classifier, "task-arithmetic-8") == both
 
 
-def test_only_a_single_vector_and_its_mask_wait_for_a_choice(config, change_yaml):
-    path = config / "studies" / "example.yaml"
-    change_yaml(path, "experiments/mini-resnet/methods/masked-single", {})
-    for name in ("task-arithmetic-8", "masked-single-8"):
-        change_yaml(path, f"experiments/mini-resnet/methods/{name}", {"points": ["e8-*"]})
-    one = load_study(config, "example").experiments["mini-resnet"]
+def test_only_a_single_vector_and_its_mask_wait_for_a_choice(example_with):
+    few = {"points": ["e8-*"]}
+    uses = {"masked-single": {}, "task-arithmetic-8": few, "masked-single-8": few}
+    study = example_with({f"{CLASSIFIER}/methods/{name}": use for name, use in uses.items()})
+    one = study.experiments["mini-resnet"]
     found = {name: paths.chosen_single(one, name) for name in one.methods}
     assert {name: place for name, place in found.items() if place} == {
         "task-arithmetic": ["selected/task-arithmetic.json"],
@@ -150,8 +142,6 @@ def test_a_pruned_search_takes_the_place_of_sweeps_but_where_a_rule_needs_them(p
     assert "task-arithmetic" in searched(one, drawn - {"mini-resnet/trial1/sweeps/e8-ls0.csv"})
 
 
-def test_a_method_may_be_searched_with_pruning_by_itself(config, change_yaml):
-    path = config / "studies" / "example.yaml"
-    change_yaml(path, "experiments/mini-clip/methods/emr", {"search": "exact-pruned"})
-    clip = load_study(config, "example").experiments["mini-clip"]
-    assert searched(clip) == {"emr"}
+def test_a_method_may_be_searched_with_pruning_by_itself(example_with):
+    study = example_with({"experiments/mini-clip/methods/emr": {"search": "exact-pruned"}})
+    assert searched(study.experiments["mini-clip"]) == {"emr"}

@@ -17,7 +17,8 @@ from negmerge.data import fetch
 from negmerge.data.fetch import download
 from negmerge.data.progress import counted
 from negmerge.errors import UserError
-from negmerge.settings.datasets import Download, use_server
+from negmerge.settings.datasets import use_server
+from negmerge.settings.downloads import Download
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 WRONG = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])

@@ -10,7 +10,8 @@ from negmerge.data import train_val_split
 from negmerge.data.splits import VALIDATION_LIMIT
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import load_catalogue
-from negmerge.settings.datasets import COMMIT, HUB_FILE, choose, differences
+from negmerge.settings.datasets import choose, differences
+from negmerge.settings.downloads import COMMIT, HUB_FILE
 from negmerge.settings.study import load_study
 
 FILE = {"name": "a.zip", "urls": ["https://example.org/a.zip"], "md5": "0" * 32}

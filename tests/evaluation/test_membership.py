@@ -11,9 +11,9 @@ from negmerge.evaluation import svc_membership
 from negmerge.evaluation.membership import (
     FEATURES,
     features,
-    images_to_learn_from,
     membership_verdicts,
     percent,
+    to_learn_from,
 )
 from refusals import refused
 
@@ -87,7 +87,8 @@ def test_features_are_finite_and_in_their_ranges(logits, label):
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 5))
 def test_it_learns_from_as_many_members_as_non_members(retain, test, seed):
-    members, others = images_to_learn_from(retain, test, seed)
+    places = [np.arange(retain)], [np.arange(test)]
+    (members,), (others,) = to_learn_from(*places, seed)
     assert members.tolist() == list(range(min(retain, test)))
     assert len(set(others.tolist())) == len(others) == len(members)
     assert others.tolist() == sorted(others)
@@ -99,10 +100,8 @@ def test_it_learns_from_as_many_members_as_non_members(retain, test, seed):
 def test_where_test_images_must_be_left_out_it_is_the_attack_on_the_drawn_ones(outputs):
     (logits, labels), test, forget = outputs
     few = (logits[:90], labels[:90])
-    _, drawn = images_to_learn_from(90, len(test[1]), 3)
-    expected = svc_membership(
-        *(features(*part)["confidence"] for part in (few, [p[drawn] for p in test], forget))
-    )
+    parts = (*to_learn_from(few, test, 3), forget)
+    expected = svc_membership(*(features(*part)["confidence"] for part in parts))
     attacks = (membership_verdicts(few, test, forget, ["confidence"], seed) for seed in range(8))
     success = [percent(verdicts["confidence"]) for verdicts in attacks]
     assert success[3] == expected

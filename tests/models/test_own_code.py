@@ -10,7 +10,7 @@ from torch import nn
 from negmerge.errors import UserError
 from negmerge.evaluation.gradcam import last_stage
 from negmerge.models.classifiers import build_classifier, last_linear, load_classifier
-from negmerge.settings.catalogue import Model
+from negmerge.settings.models import Model
 from negmerge.unlearning.methods.boundary_expand import expand
 
 CODE = """

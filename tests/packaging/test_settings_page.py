@@ -15,14 +15,16 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from negmerge.scenarios.classifier.settings import Pooled, Train, Unlearn
-from negmerge.scenarios.language.settings import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
+from negmerge.scenarios.language.recipes import TextFinetune, TextRecipe, TextUnlearn, TunedRecipe
 from negmerge.scenarios.zero_shot.settings import EncoderUnlearn
-from negmerge.settings.catalogue import Model, Prompts
+from negmerge.settings.catalogue import Prompts
 from negmerge.settings.datasets import Dataset
-from negmerge.settings.experiment import Experiment, RetainSelection, Selection
+from negmerge.settings.experiment import Experiment
 from negmerge.settings.load import Extension
 from negmerge.settings.methods import Greedy
+from negmerge.settings.models import Model
 from negmerge.settings.recipe import Finetune, Recipe
+from negmerge.settings.selection import RetainSelection, Selection
 from negmerge.settings.study import Study, load_study
 
 ROOT = Path(__file__).parents[2]

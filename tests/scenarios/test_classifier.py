@@ -13,7 +13,7 @@ from negmerge.scenarios import load_task
 from negmerge.scenarios.classifier.scenario import GAP_AND_PARTS
 from negmerge.scenarios.scoring import score
 from negmerge.scenarios.task import Scoring
-from negmerge.scenarios.unlearned import unlearned_network
+from negmerge.scenarios.unlearned import Unlearned
 from negmerge.unlearning.tuning import stacked
 from tiny_study import CLASSIFIER as MODEL
 
@@ -180,7 +180,7 @@ def test_an_ensemble_is_scored_by_its_mean_probabilities_and_by_halves(scenario,
     write_state(path, stacked({"coefficient1.0": Ensemble(members).state_dict()}), {})
     choice = dict(zip(("experiment", "task", "method"), ("a", "trial1", "simplex"), strict=True))
     choice |= {"kind": "unlearn", "vector": "coefficient1.0", "coefficient": 1.0, "criterion": None}
-    network = unlearned_network(scenario, files["base"], choice, [str(path)], 8, False)
+    network = Unlearned(scenario, files["base"], [str(path)], 8, False).network(choice)
     metrics, _ = score(scenario, network, choice, 0, Scoring(8, None, "confidence", 0))
     items = scenario.role("forget", "score")
     inputs = torch.stack([items.transform(image) for image, _ in items.items])

@@ -7,7 +7,7 @@ from torch import nn
 from negmerge.evaluation.accuracy import Classification
 from negmerge.scenarios.durability import change_survival, round_weights, treated_scores
 from negmerge.scenarios.task import Role
-from negmerge.settings.recipe import Durability
+from negmerge.settings.durability import Durability
 
 CPU = torch.device("cpu")
 CHOICE = {"experiment": "a", "task": "t", "method": "negmerge", "criterion": "control"}
@@ -55,7 +55,7 @@ def treated(model=None, base=None, **settings):
     base = base or network(1).state_dict()
     chosen = Durability.model_validate({"group_size": 8, "relearn": RELEARN} | settings)
     how = {"batch_size": 5, "seed": 7, "fused": False}
-    return treated_scores(Scenario(), model, base, CHOICE, chosen, CPU, 0, **how)
+    return treated_scores(Scenario(), model, base, CHOICE, chosen, 0, **how)
 
 
 def right(model, role):

@@ -4,14 +4,19 @@ import torch
 from negmerge.checkpoints.states import write_state
 from negmerge.errors import UserError
 from negmerge.files import write_json
-from negmerge.scenarios.unlearned import choices, unlearned_network, unlearned_state
+from negmerge.scenarios.unlearned import Unlearned, choices
 from negmerge.unlearning.tuning import stacked
-
-BASE = {"w": torch.tensor([1.0, 2.0])}
 
 
 def choice(kind, vector, coefficient, method="m"):
     return {"kind": kind, "vector": vector, "coefficient": coefficient, "method": method}
+
+
+@pytest.fixture
+def base(tmp_path_factory):
+    path = tmp_path_factory.mktemp("base") / "base.safetensors"
+    write_state(path, {"w": torch.tensor([1.0, 2.0])}, {})
+    return str(path)
 
 
 @pytest.fixture
@@ -22,13 +27,6 @@ def files(tmp_path):
     two = {name: {"w": torch.tensor([value, 0.0])} for name, value in (("a1", 1.0), ("a2", 2.0))}
     write_state(tmp_path / "salun.safetensors", stacked(two), {})
     return [str(path) for path in sorted(tmp_path.iterdir())]
-
-
-def test_a_candidate_that_is_not_there_is_named(files):
-    with pytest.raises(UserError, match=r"^unknown candidate 'ties'; "):
-        unlearned_state(BASE, choice("merge", "ties", 0.5), files)
-    with pytest.raises(UserError, match=r"^unknown method 'scrub'; "):
-        unlearned_state(BASE, choice("unlearn", "a1", 1.0, "scrub"), files)
 
 
 class Scenario:
@@ -42,6 +40,14 @@ class Scenario:
 
     def reset_batchnorm(self, network, batch_size, most=None):
         self.settled += 1
+
+
+def test_a_candidate_that_is_not_there_is_named(base, files):
+    unlearned = Unlearned(Scenario(), base, files, 4, False)
+    with pytest.raises(UserError, match=r"^unknown candidate 'ties'; "):
+        unlearned.network(choice("merge", "ties", 0.5))
+    with pytest.raises(UserError, match=r"^unknown method 'scrub'; "):
+        unlearned.network(choice("unlearn", "a1", 1.0, "scrub"))
 
 
 # What was chosen, the numbers of the model, and whether its batch statistics are measured anew.
@@ -59,13 +65,11 @@ CHOSEN = [
 
 @pytest.mark.parametrize(("chosen", "expected", "is_negated"), CHOSEN)
 def test_the_chosen_candidate_is_applied_and_a_negated_model_gets_new_batch_statistics(
-    tmp_path, files, chosen, expected, is_negated
+    base, files, chosen, expected, is_negated
 ):
-    base = tmp_path / "base.safetensors"
-    write_state(base, BASE, {})
     for wanted in (True, False):
         scenario = Scenario()
-        network = unlearned_network(scenario, str(base), chosen, files, 4, wanted)
+        network = Unlearned(scenario, base, files, 4, wanted).network(chosen)
         assert network["w"].tolist() == expected
         assert scenario.settled == (is_negated and wanted)
 

@@ -1,7 +1,7 @@
 """Points as sweeps give them, from accuracies on a hundred images of each role."""
 
 from negmerge.evaluation.outcomes import Accuracy
-from negmerge.selection.choice import Point
+from negmerge.selection.points import Point
 
 CRITERIA = ("control", "gap", "retain")
 

@@ -12,7 +12,8 @@ from point_examples import points
 from negmerge.errors import UserError
 from negmerge.evaluation.outcomes import Accuracy
 from negmerge.selection import select_coefficient
-from negmerge.selection.choice import Criterion, Point, load_criteria, read_points, write_points
+from negmerge.selection.choice import Criterion, load_criteria
+from negmerge.selection.points import Point, read_points, write_points
 from recomputation import scores
 from refusals import refused
 
@@ -64,19 +65,6 @@ def test_the_choice_is_its_definition(rows, baseline, keep):
 PLACE = {"experiment": "e", "task": "digits", "vector": "more is left out"}
 GRID = [0.0, 0.5, 1.0]
 CONTROL = Criterion("control", 0.95)
-
-
-@given(
-    st.lists(st.tuples(*[st.integers(0, 100)] * 2), min_size=1, max_size=8),
-    st.sampled_from([0.0, 0.5, 0.95, 1.0]),
-)
-def test_of_one_vector_the_choice_is_that_of_the_official_rule(rows, keep):
-    grid = [number / 10 for number in range(len(rows))]
-    forget, control = zip(*rows, strict=True)
-    choice = Criterion("control", keep).choose(points("m", grid, forget=forget, control=control))
-    shares = [[value / 100 for value in column] for column in (forget, control)]
-    expected = select_coefficient(grid, *shares, control[0] / 100, keep)
-    assert choice.coefficient == (expected or 0.0)
 
 
 COUNTS = st.integers(0, 4).map(lambda n: 25 * n)

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from point_examples import points
 
 from negmerge.evaluation.outcomes import Accuracy
-from negmerge.selection.choice import Choice, Criterion, Point
+from negmerge.selection.choice import Choice, Criterion
+from negmerge.selection.points import Point
 from negmerge.selection.search import CoefficientGrid, OptionGrid, explore, search
-from negmerge.settings.experiment import Coefficients
+from negmerge.settings.selection import Coefficients
 
 GRID = [0.0, 0.05, 0.1, 0.15, 0.2]
 LOGARITHMIC = [0.0, 0.01, 0.0316, 0.1, 0.316, 1.0]

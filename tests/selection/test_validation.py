@@ -11,7 +11,8 @@ from negmerge.checkpoints.states import write_state
 from negmerge.data.augmentation import evaluation_transform
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Classification, accuracy
-from negmerge.selection.choice import Criterion, Point
+from negmerge.selection.choice import Criterion
+from negmerge.selection.points import Point
 from negmerge.selection.search import CoefficientGrid, explore
 from negmerge.selection.validation import (
     RunningMean,

@@ -3,7 +3,6 @@ import pytest
 from negmerge.errors import UserError
 from negmerge.settings import methods
 from negmerge.settings.methods import Use, base_name, check, check_options, combinations, kind
-from negmerge.settings.study import load_study
 from refusals import refused
 
 
@@ -110,15 +109,15 @@ def test_what_does_not_go_with_a_method_is_refused(name, keys, parts):
     assert all(part in line for part in parts), line
 
 
-def test_points_are_chosen_by_patterns(config, change_yaml):
-    for name, points in (
-        ("negmerge-4", ["m10-*", "m1-n1", "m1-*"]),
-        ("ties-n1", ["*-n1"]),
-        ("task-arithmetic-1", ["m5-n3"]),
-    ):
-        place = f"experiments/mini-clip/methods/{name}"
-        change_yaml(config / "studies" / "example.yaml", place, {"points": points})
-    found = load_study(config, "example").experiments["mini-clip"]
+def test_points_are_chosen_by_patterns(example_with):
+    uses = {
+        "negmerge-4": ["m10-*", "m1-n1", "m1-*"],
+        "ties-n1": ["*-n1"],
+        "task-arithmetic-1": ["m5-n3"],
+    }
+    place = "experiments/mini-clip/methods"
+    study = example_with({f"{place}/{name}": {"points": points} for name, points in uses.items()})
+    found = study.experiments["mini-clip"]
     assert found.points("negmerge") == list(found.pool.changes)
     # Each once and in the order of the pool, whatever the order of the patterns.
     assert found.points("negmerge-4") == ["m1-n1", "m1-n3", "m10-n1", "m10-n3"]

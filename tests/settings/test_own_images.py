@@ -4,7 +4,6 @@ import pytest
 
 from negmerge.errors import UserError
 from negmerge.settings.catalogue import load_catalogue
-from negmerge.settings.study import load_study
 from refusals import refused
 
 ROW = {"title": "Mine", "source": "folder", "files": {"images": "photos"}, "licence": "mine"}
@@ -31,17 +30,10 @@ def mine(config, change_yaml):
 
 
 @pytest.fixture
-def study(config, mine, change_yaml):
+def study(mine, example_with):
     """A function that lets the example's classifier forget some of the photos."""
     mine()
-    path = config / "studies" / "example.yaml"
-
-    def load(**forget):
-        change_yaml(path, f"{PLACE}/dataset", "mine")
-        change_yaml(path, f"{PLACE}/forget", forget)
-        return load_study(config, "example")
-
-    return load
+    return lambda **forget: example_with({f"{PLACE}/dataset": "mine", f"{PLACE}/forget": forget})
 
 
 def test_a_row_is_counted_when_it_is_asked_for(mine):
@@ -99,14 +91,12 @@ def test_classes_that_cannot_be_forgotten_are_refused(study, classes, message):
     assert line.endswith(f"example.yaml: {AT}.forget.classes: {message}")
 
 
-def test_a_clip_model_needs_prompts_for_them(config, mine, change_yaml):
+def test_a_clip_model_needs_prompts_for_them(config, mine, change_yaml, example_with):
     mine()
-    path = config / "studies" / "example.yaml"
-    change_yaml(path, "experiments/mini-clip/control", "mine")
     with pytest.raises(UserError, match=r"data set 'mine': unknown row of prompts.yaml 'mine'; "):
-        load_study(config, "example")
+        example_with({"experiments/mini-clip/control": "mine"})
     prompts = {"templates": ["{}"], "classes": ["ant", "bee"]}
     change_yaml(config / "prompts.yaml", "mine", prompts)
     message = r"data set 'mine' has 3 classes, but 2 names in prompts.yaml$"
     with pytest.raises(UserError, match=message):
-        load_study(config, "example")
+        example_with()

@@ -7,7 +7,6 @@ import pytest
 
 from negmerge import plugins
 from negmerge.data.loading import batches_per_epoch
-from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.study import load_study
 
 CONFIG = plugins.PACKAGE.parents[2] / "config"
@@ -34,7 +33,7 @@ def test_the_paper_s_pools_take_the_steps_of_the_released_code(studies):
 
     def steps(experiment, task, point):
         recipe = experiment.recipe(task, point)
-        images = part_sizes(paper.catalogue, task)["train"]
+        images = paper.catalogue.datasets[task].parts["train"]
         return recipe.epochs * batches_per_epoch(images, recipe.batch_size)
 
     whole, plain = (paper.experiments[name] for name in ("vit-b-32", "vit-b-32-plain"))

@@ -13,8 +13,8 @@ FILES = {"b": "others/b.pt", "a": "others/a"}
 
 
 @pytest.fixture
-def clip(config):
-    return load_study(config, "example").experiments["mini-clip"]
+def clip(example_with):
+    return example_with().experiments["mini-clip"]
 
 
 def test_a_recipe_is_the_point_s_change_of_the_shared_one(clip):
@@ -27,13 +27,13 @@ def test_a_recipe_is_the_point_s_change_of_the_shared_one(clip):
         clip.recipe("digits", "m2")
 
 
-def test_seeds_repeat_an_experiment_and_tables_average_over_them(config, change_yaml):
-    path = config / "studies" / "example.yaml"
-    before = load_study(config, "example")
-    change_yaml(path, "experiments/mini-clip/seeds", 3)
-    change_yaml(path, "experiments/mini-resnet/seeds", 2)
-    change_yaml(path, "experiments/mini-resnet/forget", {"rule": "salun", "seed": 2})
-    study = load_study(config, "example")
+def test_seeds_repeat_an_experiment_and_tables_average_over_them(example_with):
+    before = example_with()
+    changes = {
+        "mini-clip/seeds": 3, "mini-resnet/seeds": 2,
+        "mini-resnet/forget": {"rule": "salun", "seed": 2},
+    }  # fmt: skip
+    study = example_with({f"experiments/{place}": value for place, value in changes.items()})
     clips = ["mini-clip", "mini-clip.seed2", "mini-clip.seed3"]
     assert list(study.experiments) == [*clips, "mini-resnet", "mini-resnet.seed2"]
     first, *_, again = (study.experiments[name] for name in clips)
@@ -53,18 +53,15 @@ def test_seeds_repeat_an_experiment_and_tables_average_over_them(config, change_
     assert seeds == [2, 3, 4, 5]
 
 
-def test_a_later_request_starts_from_what_the_earlier_one_has_left(config, change_yaml):
-    path = config / "studies" / "example.yaml"
+def test_a_later_request_starts_from_what_the_earlier_one_has_left(example_with):
     later = {
         "scenario": "zero-shot", "model": "mini-clip", "control": "fashion", "tasks": ["letters"],
         "finetune": {"epochs": 1, "warmup_steps": 0}, "pool": {"points": {"a": {}}},
         "methods": {"pretrained": {}},
         "after": {"experiment": "mini-clip", "task": "digits", "method": "negmerge"},
     }  # fmt: skip
-    change_yaml(path, "experiments/later", later)
-    for name in ("mini-clip", "later"):
-        change_yaml(path, f"experiments/{name}/seeds", 2)
-    one = load_study(config, "example").experiments["later.seed2"]
+    changes = {"experiments/later": later | {"seeds": 2}, "experiments/mini-clip/seeds": 2}
+    one = example_with(changes).experiments["later.seed2"]
     assert one.base_place == one.start_of("a") == "digits/unlearned/negmerge.safetensors"
     places = [one.base_place, "base.safetensors", "heads/letters.safetensors", "letters/merged/x"]
     home = "mini-clip.seed2"
@@ -75,14 +72,11 @@ def test_a_later_request_starts_from_what_the_earlier_one_has_left(config, chang
     assert set(one.datasets) == {"letters", "fashion", "digits"}
 
 
-def test_random_parts_of_a_pool_are_uses_of_their_own(config, change_yaml):
-    path = config / "studies" / "example.yaml"
-    for name in ("negmerge", "uniform"):
-        part = {"points": {"random": 3, "draws": 2}}
-        change_yaml(path, f"experiments/mini-clip/methods/{name}-few", part)
-    change_yaml(path, "experiments/mini-clip/methods/negmerge-more", {"points": {"random": 5}})
-    change_yaml(path, "tables/table1/rows/negmerge-few", "NegMerge of 3")
-    study = load_study(config, "example")
+def test_random_parts_of_a_pool_are_uses_of_their_own(example_with):
+    few = {"points": {"random": 3, "draws": 2}}
+    uses = {"negmerge-few": few, "uniform-few": few, "negmerge-more": {"points": {"random": 5}}}
+    changes = {f"experiments/mini-clip/methods/{name}": use for name, use in uses.items()}
+    study = example_with(changes | {"tables/table1/rows/negmerge-few": "NegMerge of 3"})
     clip, rows = study.experiments["mini-clip"], study.tables["table1"].rows
     first, second, other, more = map(
         clip.points, ("negmerge-few-1", "negmerge-few-2", "uniform-few-2", "negmerge-more-1")
@@ -94,15 +88,14 @@ def test_random_parts_of_a_pool_are_uses_of_their_own(config, change_yaml):
     assert "negmerge-few" not in clip.methods
 
 
-def test_what_no_seed_decides_is_made_once(config):
+def test_what_no_seed_decides_is_made_once(config, clip):
     cars = load_study(config, "cars").experiments
     (name, experiment), *_ = cars.items()
     again = experiment.model_copy(update={"seeds": 2}).repetitions(name)[f"{name}.seed2"]
     shared = ("base.safetensors", "heads/cars.safetensors")
     assert [again.home(f"{name}.seed2", file) for file in shared] == [name, name]
     assert again.home(f"{name}.seed2", "cars/vectors/a.safetensors") == f"{name}.seed2"
-    trained = load_study(config, "example").experiments["mini-clip"]
-    own = trained.model_copy(update={"seeds": 2}).repetitions("a")["a.seed2"]
+    own = clip.model_copy(update={"seeds": 2}).repetitions("a")["a.seed2"]
     assert own.home("a.seed2", "base.safetensors") == "a.seed2"
 
 
@@ -136,16 +129,14 @@ def test_a_spelling_is_the_number(value):
 
 
 @pytest.fixture
-def given_pool(config, change_yaml):
+def given_pool(example_with):
     """Let the pool of the example's classifier be given, and other settings as a test has them."""
-    path = config / "studies" / "example.yaml"
-    change_yaml(path, "experiments/mini-resnet/methods/negmerge-8", {"points": ["a*"]})
 
     def change(pool, **keys):
-        change_yaml(path, "experiments/mini-resnet/pool", pool)
-        for key, value in ({"trials": 1} | keys).items():
-            change_yaml(path, f"experiments/mini-resnet/{key}", value)
-        return load_study(config, "example").experiments["mini-resnet"]
+        few = {"methods/negmerge-8": {"points": ["a*"]}}
+        changes = {"pool": pool, "trials": 1} | keys | few
+        study = example_with({f"experiments/mini-resnet/{key}": changes[key] for key in changes})
+        return study.experiments["mini-resnet"]
 
     return change
 
@@ -203,24 +194,22 @@ def test_all_that_is_missing_is_told_at_once(tmp_path):
     assert message.endswith(". Ask them")
 
 
-def test_a_control_of_which_one_item_is_worth_more_than_may_be_lost_is_told(config, change_yaml):
-    path = config / "studies" / "example.yaml"
-    study = load_study(config, "example")
+def test_a_control_of_which_one_item_is_worth_more_than_may_be_lost_is_told(example_with):
+    study = example_with()
     assert study.cautions() == []
     clip = study.experiments["mini-clip"]
     items = clip.image_counts("digits", study.catalogue)["control"]["select"]
-    change_yaml(path, "experiments/mini-clip/selection/keep", 1 - 0.5 / items)
-    first, *others = load_study(config, "example").cautions()
+    changed = example_with({"experiments/mini-clip/selection/keep": 1 - 0.5 / items})
+    first, *others = changed.cautions()
     assert first.startswith(f"mini-clip/digits: only {items} control images choose, and one of ")
     assert f"{2 * items} or more can tell" in first
     assert len(others) == len(clip.task_names) - 1
-    assert load_study(config, "example").cautions(["mini-resnet"]) == []
+    assert changed.cautions(["mini-resnet"]) == []
 
 
-def test_a_study_names_how_it_computes_by_a_preset_or_by_keys(config, change_yaml):
+def test_a_study_names_how_it_computes_by_a_preset_or_by_keys(example_with):
     def compute(given):
-        change_yaml(config / "studies" / "example.yaml", "compute", given)
-        return load_study(config, "example").compute.model_dump()
+        return example_with({"compute": given}).compute.model_dump()
 
     exact, fast = compute("exact"), compute("fast")
     assert (exact["precision"], fast["precision"]) == ("fp32", "bf16")

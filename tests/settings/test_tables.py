@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from negmerge import paths
-from negmerge.settings.study import load_study
 from negmerge.settings.tables import Column, Figure, Table
 
 GRADCAM = {
@@ -15,12 +14,8 @@ GRADCAM = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def study(config):
-    return load_study(config, "example")
-
-
-def test_a_table_reads_scores_and_what_they_count(study):
+def test_a_table_reads_scores_and_what_they_count(example_with):
+    study = example_with()
     found = paths.table_records(study, study.tables["table2"])
     records = found["records"]
     for trial in ("trial1", "trial2"):
@@ -54,13 +49,8 @@ def test_tables_of_jobs_show_neither_criteria_nor_other_methods(kind, row, of_ki
 @pytest.mark.parametrize(
     ("place", "value"), [("figures/own", GRADCAM), ("experiments/mini-clip/durability", {})]
 )
-def test_a_linearised_network_has_no_map_and_is_not_rounded(
-    spoil, config, change_yaml, place, value
-):
-    path = config / "studies" / "example.yaml"
-    change_yaml(path, "figures", {})
-    change_yaml(path, place, value)
-    load_study(config, "example")
+def test_a_linearised_network_has_no_map_and_is_not_rounded(spoil, example_with, place, value):
+    example_with({"figures": {}, place: value})
     line = spoil("experiments/mini-clip/mode", "linear")
     assert line.startswith(place.replace("/", "."))
     assert "mode" in line or "tangent" in line

@@ -8,7 +8,6 @@ from negmerge.data.loading import TrainingBatches
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Recipe
 from negmerge.settings.runs import Run, check_run
-from negmerge.settings.study import load_study
 from negmerge.training import learning_rate, scheduled_rate
 
 CLIP, RESNET = "experiments/mini-clip", "experiments/mini-resnet"
@@ -49,29 +48,22 @@ def test_what_passes_reaches_its_peak_and_its_last_milestone(epochs, warmup, ima
             assert last == pytest.approx(peak * recipe.decay ** len(milestones))
 
 
-def test_the_passes_of_a_method_are_those_over_the_sets_that_it_reads(spoil, config, change_yaml):
-    path = config / "studies" / "example.yaml"
-    change_yaml(path, f"{RESNET}/methods/random-label-forget", {"epochs": 2})
-    change_yaml(path, f"{RESNET}/methods/gradient-ascent", {"epochs": 50})
+def test_the_passes_of_a_method_are_those_over_the_sets_that_it_reads(spoil, example_with):
+    epochs = {"random-label-forget": 2, "gradient-ascent": 50}
+    example_with({f"{RESNET}/methods/{name}": {"epochs": n} for name, n in epochs.items()})
     assert spoil(f"{RESNET}/unlearn", {"warmup_steps": 19}) == (
         f"{AT_RESNET}.unlearn (methods.random-label-forget): warmup_steps is 19, but 2 epochs of "
         "200 + 1,800 images in batches of 256 are 18 steps; expected at most 18"
     )
 
 
-def test_of_a_list_that_cannot_be_read_yet_only_the_milestones_are_checked(
-    config, change_yaml, tmp_path
-):
-    path = config / "studies" / "example.yaml"
+def test_of_a_list_that_cannot_be_read_yet_only_the_milestones_are_checked(example_with, tmp_path):
     given = tmp_path / "forget.txt"
-    change_yaml(path, f"{RESNET}/forget", {"rule": "given", "file": str(given)})
-    change_yaml(path, f"{RESNET}/finetune/warmup_steps", 50)
-    load_study(config, "example")
+    forget = {"rule": "given", "file": str(given)}
+    example_with({f"{RESNET}/forget": forget, f"{RESNET}/finetune/warmup_steps": 50})
     given.write_text("3\n5\n")
     with pytest.raises(UserError, match=r"16 epochs of 2 images in batches of 128 are 16 steps"):
-        load_study(config, "example")
+        example_with()
     given.unlink()
-    change_yaml(path, f"{RESNET}/train/milestones", [99])
-    change_yaml(path, f"{RESNET}/train/schedule", "steps")
     with pytest.raises(UserError, match=r"schedule steps has milestones \[99\]"):
-        load_study(config, "example")
+        example_with({f"{RESNET}/train/milestones": [99], f"{RESNET}/train/schedule": "steps"})

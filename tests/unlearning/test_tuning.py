@@ -5,7 +5,8 @@ from torch import nn
 from negmerge.checkpoints.states import write_state
 from negmerge.errors import NotFinite, UserError
 from negmerge.evaluation.outcomes import Accuracy
-from negmerge.selection.choice import Criterion, Point
+from negmerge.selection.choice import Criterion
+from negmerge.selection.points import Point
 from negmerge.unlearning.tuning import read_candidate, stacked, tune
 from refusals import refused
 

@@ -7,7 +7,7 @@ import pytest
 
 from negmerge.checkpoints.states import read_state
 from negmerge.evaluation.outcomes import read_outcomes
-from negmerge.selection.choice import read_points
+from negmerge.selection.points import read_points
 from tiny_study import add_tiny_language
 
 TASK = "results/tiny_language/llama/forget25"

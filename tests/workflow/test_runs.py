@@ -6,7 +6,7 @@ import json
 import pytest
 
 from negmerge.checkpoints.states import read_state
-from negmerge.selection.choice import read_points
+from negmerge.selection.points import read_points
 from recomputation import recompute
 
 

@@ -8,8 +8,8 @@ from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
 from negmerge.scenarios.durability import treated_scores
 from negmerge.scenarios.scoring import score_choices
-from negmerge.scenarios.unlearned import choices, unlearned_network
-from negmerge.settings.recipe import Durability
+from negmerge.scenarios.unlearned import Unlearned, choices
+from negmerge.settings.durability import Durability
 
 with job(snakemake) as provenance:
     inputs, params = snakemake.input, snakemake.params
@@ -18,15 +18,15 @@ with job(snakemake) as provenance:
     settings = Durability.model_validate(params.durability)
     how = {"batch_size": params.batch_size, "seed": params.seed}
     how["fused"] = params.scenario["compute"]["fused"]
-    candidates = inputs.get("candidates", [])
+    unlearned = Unlearned.of_job(task, snakemake)
 
     def score_one(choice: dict) -> tuple:
         """Build the model that was chosen, and score it under all treatments."""
-        built = inputs.base, choice, candidates, params.batch_size, params.re_estimates
-        network = unlearned_network(task, *built)
-        return treated_scores(task, network, base, choice, settings, device, loaders, **how)
+        network = unlearned.network(choice)
+        return treated_scores(task, network, base, choice, settings, loaders, **how)
 
-    chosen = choices(snakemake.wildcards, params.about, inputs.get("selected", []), candidates)
+    selected = inputs.get("selected", [])
+    chosen = choices(snakemake.wildcards, params.about, selected, unlearned.candidates)
     records, outcomes = score_choices(chosen, score_one)
     write_outcomes(snakemake.output.outcomes, outcomes)
     origin = {"made_from": provenance.made_from()}

@@ -6,26 +6,19 @@ from negmerge.evaluation.accuracy import Ensemble
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
-from negmerge.scenarios.unlearned import choices, require_any_left, unlearned_network
+from negmerge.scenarios.unlearned import Unlearned, choices, require_any_left
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     device, _ = compute.prepare(snakemake)
     task = load_task(params.scenario, inputs, device)
-    candidates = inputs.get("candidates", [])
-    chosen = choices(snakemake.wildcards, params.about, inputs.get("selected", []), candidates)
+    unlearned, selected = Unlearned.of_job(task, snakemake), inputs.get("selected", [])
+    chosen = choices(snakemake.wildcards, params.about, selected, unlearned.candidates)
     criterion = snakemake.wildcards.criterion.removeprefix(".")
     by_criterion = {one["criterion"]: one for one in chosen if one["criterion"]}
     choice = find("criterion", criterion, by_criterion) if criterion else chosen[0]
     require_any_left(choice)
-    network = unlearned_network(
-        task,
-        inputs.base,
-        choice,
-        candidates,
-        params.batch_size,
-        params.re_estimates,
-    )
+    network = unlearned.network(choice)
     if isinstance(network, Ensemble):
         raise UserError(
             f"{choice['method']}: the outputs of {len(network.members)} models are averaged, so "

@@ -15,7 +15,7 @@ with job(snakemake) as provenance:
     device, loaders = compute.prepare(snakemake)
     task, base = load_task(params.scenario, inputs, device), read_state(inputs.base)
     saved = SavedState.of_job(snakemake, provenance.made_from())
-    how = params.recipe, params.freeze, params.seed, params.adapter_seed, device, loaders, saved
+    how = params.recipe, params.freeze, params.seed, params.adapter_seed, loaders, saved
     fused = params.scenario["compute"]["fused"]
     point, labels = snakemake.wildcards.point, {}
     try:

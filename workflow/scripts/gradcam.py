@@ -9,7 +9,7 @@ from negmerge.evaluation.gradcam import choose, gradcam
 from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
-from negmerge.scenarios.unlearned import choices, unlearned_network
+from negmerge.scenarios.unlearned import Unlearned, choices
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
@@ -22,7 +22,7 @@ with job(snakemake):
     pictures, labels = zip(*(role.items[place] for place in chosen), strict=True)
     images = torch.stack([role.transform(picture) for picture in pictures]).to(device)
     targets = torch.tensor(labels, device=device)
-    how = inputs.get("candidates", []), params.batch_size, params.re_estimates
+    unlearned = Unlearned.of_job(task, snakemake)
     # With a place for each image, also where no method has a model.
     maps, probability = torch.empty(0, len(chosen), 1, 1), torch.empty(0, len(chosen))
     maps_of = {}
@@ -30,8 +30,7 @@ with job(snakemake):
     for name, about in params.about.items():
         choice, *_ = choices(place | {"method": name}, about, inputs.get("selected", []))
         if not is_nothing_left(choice):
-            network = unlearned_network(task, inputs.base, choice, *how)
-            maps_of[name] = gradcam(network, head, images, targets)
+            maps_of[name] = gradcam(unlearned.network(choice), head, images, targets)
     # What a network sees, but for the normalisation.
     shown = evaluation_transform(images.shape[-1], (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     if maps_of:

@@ -12,16 +12,17 @@ from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
 from negmerge.scenarios.scoring import on_the_others, score, score_choices
 from negmerge.scenarios.task import Scoring
-from negmerge.scenarios.unlearned import choices, unlearned_network
+from negmerge.scenarios.unlearned import Unlearned, choices
 from negmerge.scenarios.validation import choose_candidate
-from negmerge.selection.choice import write_points
+from negmerge.selection.points import write_points
 
 with job(snakemake) as provenance:
     inputs, params, output = snakemake.input, snakemake.params, snakemake.output
-    labels, candidates = snakemake.wildcards, inputs.get("candidates", [])
+    labels = snakemake.wildcards
     device, loaders = compute.prepare(snakemake)
     task = load_task(params.scenario, inputs, device)
-    selected, size = inputs.get("selected", []), params.batch_size
+    unlearned, selected = Unlearned.of_job(task, snakemake), inputs.get("selected", [])
+    candidates = unlearned.candidates
 
     if choosing := params.choosing:
         chosen = choose_candidate(task, inputs, loaders, params.validation, **choosing)
@@ -34,11 +35,8 @@ with job(snakemake) as provenance:
 
     def score_one(choice: dict) -> tuple:
         """Build the model that was chosen, and score it."""
-        network = unlearned_network(
-            task, inputs.base, choice, candidates, size, params.re_estimates
-        )
-        scoring = Scoring(size, params.relearning, params.attack, params.seed)
-        return score(task, network, choice, loaders, scoring)
+        scoring = Scoring(params.batch_size, params.relearning, params.attack, params.seed)
+        return score(task, unlearned.network(choice), choice, loaders, scoring)
 
     all_choices = choices(labels, params.about, selected, candidates)
     # What no criterion chose has other numbers on the half that a choice leaves.

@@ -9,7 +9,8 @@ from negmerge.jobs import compute
 from negmerge.jobs.job import job
 from negmerge.scenarios import load_task
 from negmerge.scenarios.validation import load_validation
-from negmerge.selection.choice import load_criteria, write_points
+from negmerge.selection.choice import load_criteria
+from negmerge.selection.points import write_points
 from negmerge.selection.validation import sweep
 
 with job(snakemake):

@@ -9,8 +9,8 @@ from negmerge.jobs.job import job
 from negmerge.jobs.resuming import SavedState
 from negmerge.models.weights import weights_file
 from negmerge.scenarios import load_task
+from negmerge.scenarios.teaching import teach
 from negmerge.settings.recipe import Recipe
-from negmerge.training import fit
 
 with job(snakemake) as provenance:
     params = snakemake.params
@@ -22,19 +22,8 @@ with job(snakemake) as provenance:
         model = task.network(read_state(start), start)
     else:
         model = task.untrained(weights_file(record) if record else None)
-    role = task.role(params.role, "train")
-    batches = role.training_batches(recipe, params.seed, loaders)
+    role, fused = task.role(params.role, "train"), params.scenario["compute"]["fused"]
     saved = SavedState.of_job(snakemake, provenance.made_from())
-    fit(
-        model,
-        batches,
-        len(batches),
-        role.objective.loss(model, recipe.label_smoothing),
-        recipe,
-        device,
-        seed=params.seed,
-        saved=saved,
-        fused=params.scenario["compute"]["fused"],
-    )
+    teach(model, role, recipe, params.seed, loaders, saved=saved, fused=fused)
     write_state(snakemake.output.trained, model.state_dict(), {"recipe": params.recipe})
     saved.remove()

@@ -12,7 +12,8 @@ from negmerge.scenarios import load_task
 from negmerge.scenarios.unlearned import choices
 from negmerge.scenarios.unlearning import unlearn
 from negmerge.scenarios.validation import load_validation
-from negmerge.selection.choice import load_criteria, write_points
+from negmerge.selection.choice import load_criteria
+from negmerge.selection.points import write_points
 from negmerge.settings.recipe import Recipe
 from negmerge.unlearning import METHODS
 from negmerge.unlearning.tuning import stacked, tune

@@ -73,10 +73,7 @@ class Augmented(Dataset):
         self._is_random = getattr(transform, "is_random", True)
 
     def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
-        """Return a batch, its images at once as far as items and transform can do that.
-
-        A key is epoch and item.
-        """
+        """Return a batch by epochs and items, at once as far as items and transform can do that."""
         transform = self.transform
         if _is_batched(self.items, transform):
             images, labels = self.items.fitted([item for _, item in keys], transform.size)

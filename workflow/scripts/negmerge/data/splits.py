@@ -34,6 +34,11 @@ def evenly_spread(count: int, most: int | None) -> list[int]:
     return [number * count // most for number in range(most)]
 
 
+def held_out(n: int) -> int:
+    """Count the validation items that are cut from so many training items."""
+    return min(int(VALIDATION_SHARE * n), VALIDATION_LIMIT)
+
+
 def train_val_split(n: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Split the positions of a training set at random, always in the same way.
 
@@ -52,10 +57,10 @@ def train_val_split(n: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         UserError: fewer than 10 items.
     """
-    held_out = min(int(VALIDATION_SHARE * n), VALIDATION_LIMIT)
-    if held_out < 1:
+    count = held_out(n)
+    if count < 1:
         raise UserError(f"{name}: {n} training items, at least 10 are needed to hold some out")
     import torch  # here, since settings need the names above and do without it
 
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0)).numpy()
-    return order[: n - held_out], order[n - held_out :]
+    return order[: n - count], order[n - count :]

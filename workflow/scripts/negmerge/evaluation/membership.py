@@ -6,7 +6,7 @@ images (non-members) by what the model says about them, and judges the forgotten
 report the feature `confidence`. The best value is that of Retrain, not the highest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -117,15 +117,31 @@ def _column(feature: ArrayLike, name: str) -> np.ndarray:
     return finite(values, name).reshape(len(values), -1)
 
 
-def images_to_learn_from(retain: int, test: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Choose as many members, the first retain images, as test images, all or drawn."""
-    count = min(retain, test)
-    nonmembers = np.arange(test)
+def to_learn_from(
+    members: Sequence[ArrayLike], nonmembers: Sequence[ArrayLike], seed: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Take as many members, the first retain images, as test images, all or drawn.
+
+    Of each kind of images there are arrays, with a row for each image.
+    """
+    retain, test = (len(arrays[0]) for arrays in (members, nonmembers))
+    drawn, count = np.arange(test), min(retain, test)
     if count < test:
         # The one of numpy's generators that promises the same numbers in every version (NEP 19).
         random = np.random.RandomState(derive_seed(seed, "membership"))
-        nonmembers = np.sort(random.choice(test, count, replace=False))
-    return np.arange(count), nonmembers
+        drawn = np.sort(random.choice(test, count, replace=False))
+    return [np.asarray(a)[:count] for a in members], [np.asarray(a)[drawn] for a in nonmembers]
+
+
+def attack_record(verdicts: Mapping[str, np.ndarray], retain: int, test: int) -> dict[str, object]:
+    """Return what a score holds of an attack: its success by feature, and how many images it had.
+
+    `verdicts` are those of `membership_verdicts`.
+    """
+    used = dict.fromkeys(("members", "nonmembers"), min(retain, test))
+    success = {name: percent(unseen) for name, unseen in verdicts.items()}
+    images = used | {"of_retain": retain, "of_test": test}
+    return {"membership": success, "membership_images": images}
 
 
 def membership_verdicts(
@@ -138,14 +154,10 @@ def membership_verdicts(
     """Attack a model with each feature by itself: by feature, which forgotten images look unseen.
 
     Outputs are logits and labels of all retain images, in the order of the data set and without
-    augmentation; of all test images; and of the forgotten ones. `images_to_learn_from` says which
-    of them are used, and needs the seed. Each of the features wanted, `names`, costs a classifier
-    of its own. No images of one kind, and what `features` refuses, are a UserError.
+    augmentation; of all test images; and of the forgotten ones. `to_learn_from` says which of them
+    are used, and needs the seed. Each of the features wanted, `names`, costs a classifier of its
+    own. No images of one kind, and what `features` refuses, are a UserError.
     """
-    places = images_to_learn_from(len(members[1]), len(nonmembers[1]), seed)
-    known, unseen = (
-        features(*(np.asarray(part)[chosen] for part in outputs))
-        for outputs, chosen in zip((members, nonmembers), places, strict=True)
-    )
+    known, unseen = (features(*arrays) for arrays in to_learn_from(members, nonmembers, seed))
     judged = features(*forget)
     return {name: svc_unseen(known[name], unseen[name], judged[name]) for name in names}

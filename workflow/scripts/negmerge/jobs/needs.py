@@ -14,7 +14,6 @@ from negmerge.jobs.work import Case, Work
 from negmerge.selection.greedy import counts_of_best
 from negmerge.selection.search import is_scale
 from negmerge.settings import methods
-from negmerge.settings.catalogue import part_sizes
 from negmerge.settings.recipe import Recipe
 
 # Processes that load images beside a job that computes on a GPU.
@@ -59,7 +58,7 @@ def base(case: Case) -> Work:
     if settings is None:
         return Work(moved=2 * size, written=size, memory=case.holds(3, weights=size))
     sources = settings.sources.items()
-    shown = sum(part_sizes(case.known, name)[s.part] * s.repeat for name, s in sources)
+    shown = sum(case.known.datasets[name].parts[s.part] * s.repeat for name, s in sources)
     # The text part keeps of a caption no more than the image part of an image.
     memory = case.holds(SAVED, recipe=settings.recipe, weights=size, trained=2)
     return case.work(trained=settings.recipe.epochs * shown, written=size, memory=memory)
@@ -231,11 +230,9 @@ def durability(case: Case) -> Work:
     counts = [case.counts[role]["score"] for role in experiment.SCENARIO.roles[:2]]
     scored = models * (1 + len(settings.all_treatments))
     images = scored * sum(min(count, settings.images or count) for count in counts)
-    recipe, trained = None, 0
-    for name, taught in settings.taught.items():
-        recipe = settings.recipe(name)
-        there = case.counts[taught.role]["train"]
-        trained += models * recipe.epochs * min(taught.items or there, there)
+    runs = list(settings.runs(case.counts))
+    trained = models * sum(run.recipe.epochs * sum(run.images) for run in runs)
+    recipe = runs[-1].recipe if runs else None
     memory = case.holds(3, recipe=recipe, passed=experiment.eval_batch_size)
     return case.work(
         trained=trained, passed=images, loaded=images, moves=scored, moved=models, memory=memory
@@ -259,10 +256,7 @@ def step_of(rule: str) -> Step:
 
 
 def look_ups(step: Step, case_of: Callable[[Any], Case]) -> dict[str, Callable]:
-    """Return what a job asks for, by resource, as Snakemake calls it; `case_of` takes wildcards.
-
-    Minutes and megabytes are as much again with each attempt.
-    """
+    """Return what a job asks for, by resource, as Snakemake calls it; more with each attempt."""
     works: dict[tuple, tuple[Case, Work]] = {}
 
     def of(wildcards: Any) -> tuple[Case, Work]:

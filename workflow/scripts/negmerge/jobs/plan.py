@@ -12,7 +12,8 @@ from negmerge.jobs.listing import Job, list_jobs, require_workflow
 from negmerge.jobs.work import Costs, load_costs
 from negmerge.paths import drawn_sweeps
 from negmerge.settings.catalogue import Catalogue
-from negmerge.settings.datasets import ORIGINAL, Download, choose, prepared_from
+from negmerge.settings.datasets import ORIGINAL, choose, prepared_from
+from negmerge.settings.downloads import Download
 from negmerge.settings.load import load_yaml
 from negmerge.settings.study import Study, load_study
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
-from negmerge.settings.catalogue import Catalogue, Cost, Counts, Model
+from negmerge.settings.catalogue import Catalogue
 from negmerge.settings.experiment import Experiment
 from negmerge.settings.load import Folders, find_file, read_yaml
+from negmerge.settings.models import Cost, Model
 from negmerge.settings.recipe import Positive, Recipe, Settings
+from negmerge.settings.runs import Counts
 
 # Numbers that an optimizer keeps for each weight.
 OPTIMIZERS = {"adamw": 2, "sgd": 1}

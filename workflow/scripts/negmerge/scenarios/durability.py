@@ -15,8 +15,8 @@ from negmerge.evaluation.outcomes import outcomes_of
 from negmerge.evaluation.rounding import LARGEST, Survival, rounded, rounded_names, survival
 from negmerge.scenarios.scoring import Scored
 from negmerge.scenarios.task import Task
-from negmerge.settings.recipe import AS_IS, Durability
-from negmerge.training import fit
+from negmerge.scenarios.teaching import teach
+from negmerge.settings.durability import AS_IS, Durability
 
 
 def treated_scores(
@@ -25,7 +25,6 @@ def treated_scores(
     base: State,
     choice: Mapping,
     settings: Durability,
-    device: torch.device,
     loaders: int,
     *,
     batch_size: int,
@@ -36,42 +35,19 @@ def treated_scores(
     roles = {name: task.role(name, "score", settings.images) for name in task.roles[:2]}
     # In the memory of the CPU: on a GPU the model may leave no place for two.
     weights = {name: tensor.cpu().clone() for name, tensor in network.state_dict().items()}
-    rounds, taught = rounded_names(network), settings.taught
-    items: dict[str, np.ndarray] = {}
-    record: dict[str, object] = {
-        "rounded": sum(network.get_parameter(name).numel() for name in rounds),
-        "numbers": sum(tensor.numel() for tensor in network.state_dict().values()),
-        "group_size": settings.group_size,
-        "epochs": settings.relearn.epochs,
-        "learning_rate": settings.relearn.learning_rate,
-        "survival": {
-            form: asdict(change_survival(network, base, form, settings.group_size))
-            for form in settings.treatments
-            if form in LARGEST
-        },
-    }
-
-    def treat(treatment: str) -> bool:
-        """Treat the network, and say whether it still has numbers."""
-        if treatment == AS_IS:
-            return True
+    taught, items = settings.taught, {}
+    record = _what_is_done(network, base, settings)
+    for treatment in (AS_IS, *settings.all_treatments):
         network.load_state_dict(weights)
-        if treatment not in taught:
-            round_weights(network, treatment, settings.group_size)
-            return True
-        recipe = settings.recipe(treatment)
-        role = task.role(taught[treatment].role, "train", taught[treatment].items)
-        batches = role.training_batches(recipe, seed, loaders)
-        loss = role.objective.loss(network, recipe.label_smoothing)
         try:
-            fit(network, batches, len(batches), loss, recipe, device, seed=seed, fused=fused)
+            if treatment in taught:
+                lesson = task.role(taught[treatment].role, "train", taught[treatment].items)
+                recipe = settings.recipe(treatment)
+                teach(network, lesson, recipe, seed, loaders, fused=fused)
+            elif treatment != AS_IS:
+                round_weights(network, treatment, settings.group_size)
         except NotFinite as error:
             print(f"{treatment}: diverged, so it has no scores: {error}")
-            return False
-        return True
-
-    for treatment in (AS_IS, *settings.all_treatments):
-        if not treat(treatment):
             record |= dict.fromkeys(f"{name}_{treatment}" for name in roles)
             continue
         for name, role in roles.items():
@@ -84,6 +60,23 @@ def treated_scores(
             is_right = of_items.dtype == bool
             items[f"{name}_{treatment}"] = of_items.astype(np.uint8) if is_right else of_items
     return record, outcomes_of(choice, {}, {}, items)
+
+
+def _what_is_done(network: nn.Module, base: State, settings: Durability) -> dict[str, object]:
+    """Return what records say of the treatments, and of how much a rounding leaves of a change."""
+    size = settings.group_size
+    return {
+        "rounded": sum(network.get_parameter(name).numel() for name in rounded_names(network)),
+        "numbers": sum(tensor.numel() for tensor in network.state_dict().values()),
+        "group_size": size,
+        "epochs": settings.relearn.epochs,
+        "learning_rate": settings.relearn.learning_rate,
+        "survival": {
+            form: asdict(change_survival(network, base, form, size))
+            for form in settings.treatments
+            if form in LARGEST
+        },
+    }
 
 
 def untaught(count: int, items: int | None) -> list[int]:

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 
-import torch
-
 from negmerge.checkpoints.states import State
 from negmerge.models.clip import freeze
 from negmerge.models.language import adapted, freeze_below, merged
 from negmerge.scenarios.task import Task
+from negmerge.scenarios.teaching import teach
 from negmerge.settings.recipe import Recipe
-from negmerge.training import Resumable, fit
+from negmerge.training import Resumable
 
 # The keys of a recipe that say which part of a language model is trained, and from where.
 PARTS = ("lora", "layers", "start")
@@ -24,7 +23,6 @@ def finetune(
     frozen: str,
     seed: int,
     adapter_seed: int,
-    device: torch.device,
     loaders: int,
     saved: Resumable,
     fused: bool,
@@ -40,18 +38,6 @@ def finetune(
         trained = adapted(network, adapter, adapter_seed if adapter["same_start"] else seed)
     else:
         trained = network
-    taught = task.role(role, "train")
-    batches = taught.training_batches(recipe, seed, loaders)
-    fit(
-        trained,
-        batches,
-        len(batches),
-        taught.objective.loss(trained, recipe.label_smoothing),
-        recipe,
-        device,
-        seed=seed,
-        saved=saved,
-        fused=fused,
-    )
+    teach(trained, task.role(role, "train"), recipe, seed, loaders, saved=saved, fused=fused)
     whole = merged(trained) if adapter else network
     return {name: tensor.cpu() for name, tensor in whole.state_dict().items()}

@@ -9,7 +9,7 @@ from torch import nn
 
 from negmerge.data.splits import evenly_spread
 from negmerge.evaluation.accuracy import Ensemble, all_outputs, total
-from negmerge.evaluation.membership import images_to_learn_from, percent, svc_unseen
+from negmerge.evaluation.membership import attack_record, svc_unseen, to_learn_from
 from negmerge.evaluation.outcomes import (
     CONFIDENCE,
     ENSEMBLE,
@@ -106,16 +106,9 @@ def on_the_others(scored: Scored, most: int | None, seed: int) -> Scored:
         arrays[role + RIGHT] = right[left]
         arrays[role + CONFIDENCE] = confidence[role] = outcomes.arrays[role + CONFIDENCE][left]
         counts[role] = asdict(Accuracy(int(right[left].sum()), int(left.sum())))
-    sizes = {f"of_{role}": len(confidence[role]) for role in ("retain", "test")}
-    places = images_to_learn_from(*sizes.values(), seed)
-    known, unseen = (
-        confidence[role][of_role] for role, of_role in zip(("retain", "test"), places, strict=True)
-    )
+    retain, test = confidence["retain"], confidence["test"]
+    (known,), (unseen,) = to_learn_from([retain], [test], seed)
     looks_unseen = svc_unseen(known, unseen, confidence["forget"])
     arrays[UNSEEN] = looks_unseen.astype(np.uint8)
-    used = dict.fromkeys(("members", "nonmembers"), len(known))
-    attack = {
-        "membership": {"confidence": percent(looks_unseen)},
-        "membership_images": used | sizes,
-    }
+    attack = attack_record({"confidence": looks_unseen}, len(retain), len(test))
     return {**metrics, **counts, **attack}, replace(outcomes, arrays=arrays)

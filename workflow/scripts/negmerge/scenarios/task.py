@@ -4,15 +4,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import nn
 
 from negmerge.checkpoints.states import State
-from negmerge.data.augmentation import Transform
+from negmerge.data.augmentation import Transform, evaluation_transform, training_transform
 from negmerge.data.loading import Epochs, EvaluationBatches, TrainingBatches
 from negmerge.evaluation.accuracy import Objective, Outputs
+from negmerge.models.devices import tuned
+from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Augmentation, Recipe
 
 # What items are used for. Choosing a coefficient and scoring share none in the scenario zero-shot.
@@ -31,6 +34,13 @@ class Role:
     objective: Objective  # how a network is trained and measured on them
     transform: Transform  # of inputs, without randomness
     augmented: Callable[[Augmentation], Transform]  # makes the random transform of training
+
+    @classmethod
+    def of_images(cls, items: Sequence, objective: Objective, *form: Any) -> "Role":
+        """Return a role of images; `form` is their size, mean and standard deviation."""
+        return cls(
+            items, objective, evaluation_transform(*form), lambda by: training_transform(by, *form)
+        )
 
     def batches(self, batch_size: int, loaders: int = 0) -> EvaluationBatches:
         """Return the items once, in their order, without randomness."""
@@ -65,8 +75,15 @@ Further = tuple[dict[str, object], dict[str, np.ndarray]]
 class Task(ABC):
     """A task of a scenario in a job: builds its networks and gives its items."""
 
-    # Those that are scored: `forget`, then the one whose accuracy must be kept, then others.
-    roles: Sequence[str]
+    def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
+        # Those that are scored: `forget`, then the one whose accuracy must be kept, then others.
+        self.roles: Sequence[str] = settings["roles"]
+        self._model, self._files, self._device = settings["model"], files, device
+        self._compute = Compute.model_validate(settings.get("compute", {}))
+
+    def placed(self, network: nn.Module) -> nn.Module:
+        """Put a network where the job computes, in the form that its settings ask for."""
+        return tuned(network.to(self._device), self._compute)
 
     @abstractmethod
     def network(self, state: State, where: str) -> nn.Module:

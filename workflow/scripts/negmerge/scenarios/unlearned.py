@@ -1,7 +1,9 @@
 """The unlearned model of a method: the base, and what was chosen to make it forget."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -49,32 +51,40 @@ def require_any_left(choice: Mapping) -> None:
         )
 
 
-def unlearned_state(base: State, choice: Mapping, candidates: Sequence[str]) -> State:
-    """Subtract the chosen vector from the base, or take the chosen trained model."""
-    if not choice["coefficient"]:
-        return dict(base)
-    vector, paths = choice["vector"], {Path(path).stem: path for path in candidates}
-    if choice["kind"] == "unlearn":
-        return read_candidate(find("method", choice["method"], paths), vector)
-    path = find("candidate", vector, paths)
-    if choice["kind"] == "retrain":
-        return read_state(path)
-    return apply(base, read_vector(path), -choice["coefficient"], path)
+@dataclass(frozen=True)
+class Unlearned:
+    """The unlearned models of a method, by what was chosen for it."""
 
+    task: Task
+    base: str
+    candidates: Sequence[str]  # files of vectors or trained models, among which it was chosen
+    batch_size: int
+    re_estimates: bool  # whether negated models get batch statistics of their own
 
-def unlearned_network(
-    task: Task,
-    base: str,
-    choice: Mapping,
-    candidates: Sequence[str],
-    batch_size: int,
-    re_estimates: bool,
-) -> nn.Module:
-    """Build the unlearned model."""
-    state = unlearned_state(read_state(base), choice, candidates)
-    if members := member_states(state):
-        return Ensemble([task.network(member, base) for member in members])
-    network = task.network(state, base)
-    if re_estimates and choice["coefficient"] and choice["kind"] not in TRAINED:
-        task.reset_batchnorm(network, batch_size)
-    return network
+    @classmethod
+    def of_job(cls, task: Task, snakemake: Any) -> "Unlearned":
+        inputs, params = snakemake.input, snakemake.params
+        candidates = inputs.get("candidates", [])
+        return cls(task, inputs.base, candidates, params.batch_size, params.re_estimates)
+
+    def network(self, choice: Mapping) -> nn.Module:
+        """Build the model that was chosen."""
+        state = self._state(read_state(self.base), choice)
+        if members := member_states(state):
+            return Ensemble([self.task.network(member, self.base) for member in members])
+        network = self.task.network(state, self.base)
+        if self.re_estimates and choice["coefficient"] and choice["kind"] not in TRAINED:
+            self.task.reset_batchnorm(network, self.batch_size)
+        return network
+
+    def _state(self, base: State, choice: Mapping) -> State:
+        """Subtract the chosen vector from the base, or take the chosen trained model."""
+        if not choice["coefficient"]:
+            return base
+        vector, paths = choice["vector"], {Path(path).stem: path for path in self.candidates}
+        if choice["kind"] == "unlearn":
+            return read_candidate(find("method", choice["method"], paths), vector)
+        path = find("candidate", vector, paths)
+        if choice["kind"] == "retrain":
+            return read_state(path)
+        return apply(base, read_vector(path), -choice["coefficient"], path)

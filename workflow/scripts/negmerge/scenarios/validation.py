@@ -8,7 +8,8 @@ from typing import Any
 from negmerge.checkpoints.states import read_state
 from negmerge.errors import UserError
 from negmerge.scenarios.task import Task
-from negmerge.selection.choice import load_criteria, read_points
+from negmerge.selection.choice import load_criteria
+from negmerge.selection.points import read_points
 from negmerge.selection.search import Chosen
 from negmerge.selection.validation import Validation, choose, choose_with_pruning, sweep
 from negmerge.settings.checks import Value

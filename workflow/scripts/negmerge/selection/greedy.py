@@ -78,14 +78,9 @@ def counts_of_best(models: int) -> list[int]:
 def mean_of_best(
     own: Mapping[str, Choice], evaluate: Callable[[Sequence[str]], Choice]
 ) -> dict[tuple[str, ...], Choice]:
-    """Try means of the best vectors; return names and choices, first those of the mean to take.
+    """Try means of the vectors that by themselves forget most; the first of those is to be taken.
 
-    Args:
-        own: the choice of each vector by itself; none is a UserError. The best has the lowest
-            forget accuracy; of equal ones it is that of the smaller coefficient, the first name.
-        evaluate: gives the choice for the mean of some vectors, named in alphabetical order.
-
-    Of equal forget accuracies the mean of fewer vectors is taken.
+    `own` are the choices of single vectors; `evaluate` gives that of a mean, of sorted names.
     """
     if not own:
         raise UserError("no vectors to merge, at least one is needed")

@@ -10,14 +10,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from negmerge.evaluation.outcomes import Accuracy
-from negmerge.selection.choice import (
-    FEWEST_COEFFICIENTS,
-    Choice,
-    Criterion,
-    Point,
-    at_ends,
-    qualifies,
-)
+from negmerge.selection.choice import FEWEST_COEFFICIENTS, Choice, Criterion, at_ends, qualifies
+from negmerge.selection.points import Point
 from negmerge.settings.checks import Value, to_three_digits
 
 Options = tuple[tuple[str, Value], ...]
@@ -71,10 +65,7 @@ class CoefficientGrid:
 
 @dataclass(frozen=True)
 class OptionGrid:
-    """The options of a method that trains: all combinations of some values.
-
-    A step is a factor here: the mean factor between neighbours of the grid.
-    """
+    """The options of a method that trains: all combinations; a step is the grid's mean factor."""
 
     options: Mapping[str, Sequence[Value]]  # the values by option; one where it has no grid
     from_base = False
@@ -90,10 +81,7 @@ class OptionGrid:
         return self
 
     def around(self, setting: Options, _: Iterable[Options], halving: int) -> list[Options]:
-        """Return the settings at a step, halved so many times, from one, inside the grid.
-
-        One option differs, the others stay.
-        """
+        """Return the settings inside the grid that lie a step from one, halved so many times."""
         settings = []
         for place, (name, value) in enumerate(setting):
             values = self.options[name]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -12,8 +13,9 @@ from negmerge.checkpoints.states import State, read_state, read_vector
 from negmerge.data.loading import EvaluationBatches
 from negmerge.evaluation.accuracy import Batch, Objective, Outputs, all_outputs, total
 from negmerge.evaluation.agreement import features_seen, neighbour_agreement
-from negmerge.selection.choice import Choice, Criterion, Point, nothing_left, option_ends
+from negmerge.selection.choice import Choice, Criterion, nothing_left, option_ends
 from negmerge.selection.greedy import greedy, mean_of_best
+from negmerge.selection.points import Point
 from negmerge.selection.search import Chosen, CoefficientGrid, Count, explore, search
 from negmerge.settings.checks import Value
 from negmerge.vectors import apply, widen
@@ -23,10 +25,7 @@ SHARE_OF_GPU = 0.25
 
 
 class _Set:
-    """The items of one role in batches, as stored, those that tell most of a coefficient first.
-
-    Their order is that of the base's confidence, falling for `forget` and rising for others.
-    """
+    """The items of one role in batches, as stored; first those that tell most of a coefficient."""
 
     def __init__(
         self, role: str, base: nn.Module, objective: Objective, batches: EvaluationBatches
@@ -44,6 +43,7 @@ class _Set:
             scores.append(objective.scores(outputs))
             targets.append(truth)
         self.targets, self.scores_of_base = torch.cat(targets), torch.cat(scores)
+        # By the base's confidence, falling for `forget` and rising for others.
         order = torch.cat(confidences).argsort(stable=True, descending=role == "forget")
         self.order = order.split(max(map(len, targets)))
 
@@ -190,10 +190,7 @@ def choose_with_pruning(
     halvings: int,
     options: Mapping[str, Mapping[str, Value]],
 ) -> Chosen:
-    """Choose a vector and its coefficient as full sweeps would, see `search`.
-
-    Criteria with grids of their own share what was counted.
-    """
+    """Choose as full sweeps would, see `search`; criteria with other grids share the counts."""
     whole, diverged = split_diverged(paths)
     vectors: Mapping[str, str | Path] = {Path(path).stem: path for path in whole}
     if not vectors:
@@ -202,39 +199,35 @@ def choose_with_pruning(
         points = [replace(base, criteria=tuple(criterion.name for criterion in criteria))]
         return replace(choose(points, []), choices=[choice] * len(criteria))
     counting = validation.counting(lambda name: (read_vector(vectors[name]), vectors[name]))
-    asked: dict[tuple[str, float, str, int], int | float] = {}
+    passes, tried = 0, frozenset()
 
-    def count(*place: str | float) -> int | float:
-        if place not in asked:
-            asked[place] = counting(*place)
-        return asked[place]
+    @cache
+    def count(name: str, coefficient: float, role: str, batch: int) -> int | float:
+        nonlocal passes
+        passes += validation.sizes[role][batch]
+        return counting(name, coefficient, role, batch)
 
-    searches: dict[tuple, Chosen] = {}
-    choices, measured = [], {}
+    @cache
+    def searched(grid: tuple[float, ...], keep: float, halvings: int) -> Chosen:
+        return search(list(vectors), grid, validation.sizes, count, keep, halvings)
+
+    choices: list[Choice] = []
+    measured: dict[tuple[str, float], Point] = {}
     for criterion in criteria:
+        times = halvings if criterion.halvings is None else criterion.halvings
         grid = tuple(criterion.coefficients or coefficients)
-        how = criterion.keep, halvings if criterion.halvings is None else criterion.halvings
-        if (grid, *how) not in searches:
-            searches[grid, *how] = search(list(vectors), grid, validation.sizes, count, *how)
-        chosen = searches[grid, *how]
-        (choice,) = chosen.choices
+        chosen = searched(grid, criterion.keep, times)
+        (choice,), tried = chosen.choices, tried | chosen.tried
         lower, upper = option_ends(choice.vector, options) if choice.coefficient else (False, False)
         ends = {"lower_end": choice.lower_end or lower, "upper_end": choice.upper_end or upper}
         choices.append(replace(choice, **ends, diverged=diverged))
+        print(f"chosen by {criterion.name}: {choices[-1]}")
         for point in chosen.points:
-            of_point = measured.setdefault((point.vector, point.coefficient), (point, []))[1]
-            of_point.append(criterion.name)
-    points = [
-        replace(point, criteria=tuple(names), options=options.get(point.vector, {}))
-        for point, names in measured.values()
-    ]
-    tried = frozenset().union(*(chosen.tried for chosen in searches.values()))
-    passes = sum(validation.sizes[role][batch] for _, _, role, batch in asked)
-    all_items = sum(map(sum, validation.sizes.values()))
-    chosen = Chosen(choices, points, passes, (len(tried) + len(vectors)) * all_items, tried)
-    for criterion, choice in zip(criteria, choices, strict=True):
-        print(f"chosen by {criterion.name}: {choice}")
-    return chosen
+            place = point.vector, point.coefficient
+            known = measured.get(place, replace(point, options=options.get(point.vector, {})))
+            measured[place] = replace(known, criteria=(*known.criteria, criterion.name))
+    passes_full = (len(tried) + len(vectors)) * sum(map(sum, validation.sizes.values()))
+    return Chosen(choices, list(measured.values()), passes, passes_full, tried)
 
 
 class RunningMean:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from negmerge.errors import UserError, nearest, unknown
 from negmerge.settings.recipe import Settings
@@ -14,7 +14,6 @@ from negmerge.settings.recipe import Settings
 T = TypeVar("T")
 
 Value = bool | int | float | str
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"  # of YAML 1.2
 SHOWN = 80  # characters of a wrong value that an error shows

@@ -5,6 +5,14 @@ from dataclasses import dataclass
 from negmerge.errors import UserError
 from negmerge.settings.recipe import Recipe
 
+# The images of a task by role and purpose: `train`, `select` and `score`.
+Counts = dict[str, dict[str, int]]
+
+
+def training_images(counts: Counts | None, *roles: str) -> tuple[int, ...] | None:
+    """Return how many training images each role has; None if that is not known yet."""
+    return counts and tuple(counts[role]["train"] for role in roles)
+
 
 @dataclass(frozen=True)
 class Run:

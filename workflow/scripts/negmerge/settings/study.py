@@ -90,7 +90,7 @@ class Study(Extension):
     def seed_of(self, experiment: str, level: str = "") -> int:
         """The seed from which an experiment's jobs derive theirs, by level of randomness."""
         chosen = self.experiments[experiment]
-        seeds = (chosen.seed_for(level), chosen.seed, self.seed)
+        seeds = (getattr(chosen.seeds, level, None), chosen.seed, self.seed)
         return next(seed for seed in seeds if seed is not None)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from negmerge.checkpoints.states import require_finite
 from negmerge.errors import UserError, find
-from negmerge.settings.experiment import Coefficients
+from negmerge.settings.selection import Coefficients
 from negmerge.vectors import in_vector, widen
 
 EXAMPLE = '{"forget": 0.41, "control": 0.63}'

@@ -20,7 +20,7 @@ from negmerge import __version__
 from negmerge.checkpoints.hub import is_gguf, locate
 from negmerge.errors import UserError
 from negmerge.files import read_json, write_json, write_text
-from negmerge.settings.experiment import Coefficients
+from negmerge.settings.selection import Coefficients
 from negmerge.standalone.coefficients import (
     EXAMPLE,
     SCORES,

@@ -7,7 +7,8 @@ from torch import nn
 
 from negmerge.checkpoints.states import State, StateFile
 from negmerge.errors import NotFinite, UserError
-from negmerge.selection.choice import Criterion, Point
+from negmerge.selection.choice import Criterion
+from negmerge.selection.points import Point
 from negmerge.selection.search import OptionGrid, Options, explore
 from negmerge.selection.validation import Validation
 from negmerge.settings.checks import Value

@@ -15,7 +15,6 @@ from negmerge.data.splits import SPLITS
 from negmerge.settings.recipe import Settings
 
 Split = Literal[SPLITS]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Names = Annotated[list[str], Field(min_length=1)]
 Files = Mapping[str, str]
 

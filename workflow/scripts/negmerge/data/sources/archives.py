@@ -19,9 +19,9 @@ from negmerge.data.archives import (
     read_members,
 )
 from negmerge.data.image_lists import list_images
-from negmerge.data.sources import Files, Seed, Source, Split, images_only
+from negmerge.data.sources import Files, Source, Split, images_only
 from negmerge.errors import UserError
-from negmerge.settings.recipe import Settings
+from negmerge.settings.recipe import Seed, Settings
 
 Items = Iterator[tuple[str, int, Member, tuple]]
 SUFFIXES = (".jpg", ".jpeg", ".png")

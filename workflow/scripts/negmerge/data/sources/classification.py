@@ -25,10 +25,10 @@ from negmerge.data.archives import (
     read_members,
     table,
 )
-from negmerge.data.sources import Files, Seed, Source, Split, images_only
+from negmerge.data.sources import Files, Source, Split, images_only
 from negmerge.data.splits import train_val_split
 from negmerge.errors import UserError
-from negmerge.settings.recipe import Settings
+from negmerge.settings.recipe import Seed, Settings
 
 Items = Iterator[tuple[str, int, Member, tuple]]
 Pixels = Iterator[tuple[str, int, Image.Image]]

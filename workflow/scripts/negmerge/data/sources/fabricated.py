@@ -12,10 +12,10 @@ from pydantic import Field
 
 from negmerge.data.archives import read_file
 from negmerge.data.questions import Question
-from negmerge.data.sources import Files, Names, Seed, Source, Split
+from negmerge.data.sources import Files, Names, Source, Split
 from negmerge.data.sources.text import QuestionOptions
 from negmerge.errors import UserError
-from negmerge.settings.recipe import Settings
+from negmerge.settings.recipe import Seed, Settings
 
 WRONG_ANSWERS = 5
 

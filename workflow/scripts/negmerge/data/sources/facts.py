@@ -11,9 +11,10 @@ from pydantic import Field
 
 from negmerge.data.archives import csv_rows, read_file
 from negmerge.data.questions import Question
-from negmerge.data.sources import Files, Seed, Source
+from negmerge.data.sources import Files, Source
 from negmerge.data.sources.text import QuestionOptions
 from negmerge.errors import UserError, unknown
+from negmerge.settings.recipe import Seed
 
 WRONG_ANSWERS = 3
 FORGOTTEN, NEARBY = "capital", ("currency", "language", "continent")

@@ -12,8 +12,7 @@ from negmerge.merging.engine import Method
 from negmerge.merging.order import magnitudes
 from negmerge.merging.signs import keep
 from negmerge.seeds import derive_seed
-from negmerge.settings.checks import Seed
-from negmerge.settings.recipe import Settings
+from negmerge.settings.recipe import Seed, Settings
 
 
 class Options(Settings):

@@ -11,8 +11,7 @@ from negmerge.merging.blocks import Block, Vectors, divisor
 from negmerge.merging.engine import Method
 from negmerge.merging.signs import keep, running_sum, summarise
 from negmerge.seeds import derive_seed
-from negmerge.settings.checks import Seed
-from negmerge.settings.recipe import Settings
+from negmerge.settings.recipe import Seed, Settings
 
 
 class Options(Settings):

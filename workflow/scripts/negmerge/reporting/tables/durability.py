@@ -10,8 +10,8 @@ from negmerge.checkpoints.divergence import DIVERGED
 from negmerge.reporting.kinds import TableKind
 from negmerge.reporting.records import MEAN, read_records
 from negmerge.scenarios.base import Metric, Number, place_of, read
+from negmerge.settings.durability import AS_IS, RELEARNED, ROUNDINGS
 from negmerge.settings.methods import RETRAIN
-from negmerge.settings.recipe import AS_IS, RELEARNED, ROUNDINGS
 
 if TYPE_CHECKING:
     from negmerge.settings.experiment import Experiment

@@ -1,6 +1,6 @@
 """A classifier forgets some of its training images, and should be as if it had never seen them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,23 +8,21 @@ import torch
 from torch import Tensor, nn
 
 from negmerge.checkpoints.states import State, read_state
-from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.forget import TEST_PARTS, read_split
 from negmerge.data.images import Images
 from negmerge.data.loading import Epochs, EvaluationBatches, Listed
 from negmerge.evaluation.accuracy import Classification, accuracy, relearn_epochs
 from negmerge.evaluation.membership import (
     FEATURES,
+    attack_record,
     features,
     membership_verdicts,
     percent,
 )
 from negmerge.evaluation.outcomes import CONFIDENCE, UNSEEN
 from negmerge.models.classifiers import build_classifier, load_classifier, re_estimate
-from negmerge.models.devices import tuned
 from negmerge.scenarios.task import Further, Purpose, Role, RoleOutputs, Scoring, Task
 from negmerge.seeds import derive_seed
-from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Recipe
 
 
@@ -32,51 +30,38 @@ class ClassifierTask(Task):
     """What jobs need of a task; see `negmerge.scenarios.task.Task`."""
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
-        self.roles: list[str] = settings["roles"]
-        self._model, self._files, self._device = settings["model"], files, device
+        super().__init__(settings, files, device)
         self._classes: int = settings["classes"]
-        self._compute = Compute.model_validate(settings.get("compute", {}))
-        drafts = self._compute.drafts
         self._training, self._test = (
-            Images(files["images"], split, drafts) for split in ("train", "test")
+            Images(files["images"], split, self._compute.drafts) for split in ("train", "test")
         )
         self._split = read_split(files["split"], len(self._training), len(self._test))
 
     def network(self, state: State, where: str) -> nn.Module:
-        model = load_classifier(self._model, state, where)
-        return tuned(model.to(self._device), self._compute)
+        return self.placed(load_classifier(self._model, state, where))
 
     def untrained(self, weights: Path | None) -> nn.Module:
-        model = build_classifier(self._model, self._classes, weights)
-        return tuned(model.to(self._device), self._compute)
+        return self.placed(build_classifier(self._model, self._classes, weights))
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return images of a part of the split, for any purpose, or test images."""
         images = self._test if name in TEST_PARTS else self._training
         items = Listed(images, getattr(self._split, name)).thinned(most)
         objective = Classification(None, self._device)
-        form = self._model["size"], *WITHIN_MODEL
-        return Role(
-            items, objective, evaluation_transform(*form), lambda by: training_transform(by, *form)
-        )
+        return Role.of_images(items, objective, self._model["size"], *WITHIN_MODEL)
 
     def selection_metrics(self, outputs: RoleOutputs, seed: int) -> dict[str, float]:
         """Return the success of the membership attack, where test images are measured as well."""
         if "test" not in outputs:
             return {}
-        known = outputs["retain"], outputs["test"], outputs["forget"]
-        verdicts = membership_verdicts(*known, PUBLISHED_FEATURES, seed)
+        verdicts = _verdicts(outputs, PUBLISHED_FEATURES, seed)
         return {"mia": percent(verdicts["confidence"])}
 
     def scores(self, network: nn.Module, outputs: RoleOutputs, scoring: Scoring) -> Further:
         """Return the attack by its features and relearn times, and arrays of each image."""
-        known = outputs["retain"], outputs["test"], outputs["forget"]
         names = PUBLISHED_FEATURES if scoring.attack == "confidence" else FEATURES
-        verdicts = membership_verdicts(*known, names, scoring.seed)
-        success = {name: percent(unseen) for name, unseen in verdicts.items()}
-        sizes = {f"of_{role}": len(outputs[role][1]) for role in ("retain", "test")}
-        used = dict.fromkeys(("members", "nonmembers"), min(sizes.values()))
-        score: dict[str, object] = {"membership": success, "membership_images": used | sizes}
+        verdicts = _verdicts(outputs, names, scoring.seed)
+        score = attack_record(verdicts, *(len(outputs[role][1]) for role in ("retain", "test")))
         if scoring.relearning is not None:
             score["relearn"] = self._relearn(network, scoring)
         further = {role + CONFIDENCE: features(*outputs[role])["confidence"] for role in self.roles}
@@ -114,6 +99,11 @@ class ClassifierTask(Task):
     def reset_batchnorm(self, network: nn.Module, batch_size: int, most: int | None = None) -> None:
         batches = self.role("retain", "train", most).batches(batch_size)
         re_estimate(network, batches, self._device)
+
+
+def _verdicts(outputs: RoleOutputs, names: Sequence[str], seed: int) -> dict[str, np.ndarray]:
+    known = (outputs[role] for role in ("retain", "test", "forget"))
+    return membership_verdicts(*known, names, seed)
 
 
 def _as_it_is(image: Tensor) -> Tensor:

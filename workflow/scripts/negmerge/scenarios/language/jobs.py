@@ -13,24 +13,20 @@ from negmerge.data.splits import evenly_spread
 from negmerge.data.tokenising import Encoder, read_tokenizer
 from negmerge.evaluation.answering import Answering, Measure
 from negmerge.files import read_json
-from negmerge.models.devices import tuned
 from negmerge.models.language import ORIGIN, build_language_model, load_language_model
 from negmerge.scenarios.language.measuring import measure
 from negmerge.scenarios.task import Further, Purpose, Role, RoleOutputs, Scoring, Task
-from negmerge.settings.compute import Compute
 
 
 class LanguageTask(Task):
     """What jobs need of a task; see `negmerge.scenarios.task.Task`."""
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
-        self.roles: list[str] = settings["roles"]
-        self._model, self._device = settings["model"], device
+        super().__init__(settings, files, device)
         self._forgotten: float = settings["forgotten"]
         self._refusals: list[str] = settings["refusals"]
         self._measure: Measure = settings["measure"]
         self._trained_on: str = settings.get("trained_on", "all")
-        self._compute = Compute.model_validate(settings.get("compute", {}))
         self._questions = read_questions(files["questions"])
         self._tokenizer = read_tokenizer(files["tokenizer"], settings["model"]["end"])
         about = [self._model[key] for key in ("prompt", "size", "end")]
@@ -44,12 +40,10 @@ class LanguageTask(Task):
             self._model = self._model | {"configuration": own}
 
     def network(self, state: State, where: str) -> nn.Module:
-        model = load_language_model(self._model, self._vocabulary, state, where)
-        return tuned(model.to(self._device), self._compute)
+        return self.placed(load_language_model(self._model, self._vocabulary, state, where))
 
     def untrained(self, weights: Path | None) -> nn.Module:
-        model = build_language_model(self._model, self._vocabulary)
-        return tuned(model.to(self._device), self._compute)
+        return self.placed(build_language_model(self._model, self._vocabulary))
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         """Return the questions of a role; in training each is asked in all its wordings.

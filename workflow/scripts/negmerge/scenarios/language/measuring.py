@@ -1,6 +1,7 @@
 """All metrics of one language model, question by question: TOFU's, and those of single facts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -51,20 +52,12 @@ def measure(
     batch_size: int,
 ) -> tuple[dict[str, object], Arrays]:
     """Measure a model; give what its score holds, and the metrics (n,) of each question."""
+    model = _Model(network, encoder, device, batch_size)
     texts = roles.get(TEXTS, ())
     roles = {role: questions for role, questions in roles.items() if role != TEXTS}
     attacked = ATTACKED if "holdout" in roles else ()
-    scored = {
-        role: _scored(network, encoder, questions, device, batch_size, role in attacked)
-        for role, questions in roles.items()
-    }
-    of_roles = {}
-    for role, questions in roles.items():
-        if any(one.fact for one in questions):
-            of_roles[role] = _of_facts(role, scored[role])
-        else:
-            said = {"rouge": _rouge(network, encoder, questions, device, batch_size)}
-            of_roles[role] = _metrics(role, questions, scored[role]) | said
+    scored = {role: model.scored(asked, role in attacked) for role, asked in roles.items()}
+    of_roles = {role: _of_role(model, role, asked, scored[role]) for role, asked in roles.items()}
     record: dict[str, object] = {
         "answers": {
             role: {name: _mean(values) for name, values in of_role.items()}
@@ -81,8 +74,7 @@ def measure(
         record["attacks"] = _attacks(*sides.values())
         record["min_k"] = {role: side["min_k"].tolist() for role, side in sides.items()}
     if texts:
-        of_texts = _scored(network, encoder, texts, device, batch_size, False)
-        record["perplexity"] = _perplexity([answers[0] for answers in of_texts])
+        record["perplexity"] = _perplexity([answers[0] for answers in model.scored(texts)])
     arrays = {
         f"{role}_{name}": values
         for role, of_role in of_roles.items()
@@ -91,34 +83,50 @@ def measure(
     return record, arrays
 
 
-def _scored(
-    network: nn.Module,
-    encoder: Encoder,
-    questions: Sequence[Question],
-    device: torch.device,
-    batch_size: int,
-    moments: bool,
-) -> list[list[Answer]]:
-    """Score the right answer of each question, a right one in other words, and the wrong ones."""
-    asked = []
-    for one in questions:
-        others = [one.paraphrased_answer] if one.paraphrased_answer else []
-        texts = (one.answer, *others, *one.perturbed_answer)
-        facts = [_part_of(one, text) for text in texts]
-        pairs = [
-            encoder.encode(one.question, text, fact, one.form)
-            for text, fact in zip(texts, facts, strict=True)
+@dataclass(frozen=True)
+class _Model:
+    """A model that is asked."""
+
+    network: nn.Module
+    encoder: Encoder
+    device: torch.device
+    batch_size: int
+
+    def scored(self, questions: Sequence[Question], moments: bool = False) -> list[list[Answer]]:
+        """Score the right answer of each, a right one in other words, and the wrong ones."""
+        asked = []
+        for one in questions:
+            others = [one.paraphrased_answer] if one.paraphrased_answer else []
+            pairs = [
+                self.encoder.encode(one.question, text, _part_of(one, text), one.form)
+                for text in (one.answer, *others, *one.perturbed_answer)
+            ]
+            asked.append((pairs[0][0], [answer for _, answer in pairs]))
+        is_packed = not moments and any(one.fact or not one.question for one in questions)
+        if is_packed and shares_beginnings(self.network):
+            scored = score_packed(self.network, asked)
+        else:
+            scored = score_answers(self.network, asked, self.device, self.batch_size, moments)
+        return [
+            answers if one.paraphrased_answer else [answers[0], *answers]
+            for one, answers in zip(questions, scored, strict=True)
         ]
-        asked.append((pairs[0][0], [answer for _, answer in pairs]))
-    is_packed = not moments and any(one.fact or not one.question for one in questions)
-    if is_packed and shares_beginnings(network):
-        scored = score_packed(network, asked)
-    else:
-        scored = score_answers(network, asked, device, batch_size, moments)
-    return [
-        answers if one.paraphrased_answer else [answers[0], *answers]
-        for one, answers in zip(questions, scored, strict=True)
-    ]
+
+    def rouge(self, questions: Sequence[Question]) -> np.ndarray:
+        """Compare what the model says by itself with the right answers."""
+        prompts = [self.encoder.encode(one.question, one.answer)[0] for one in questions]
+        how = [self.encoder.end_id], self.device
+        said = generate_greedily(self.network, prompts, *how, batch_size=self.batch_size)
+        texts = [self.encoder.tokenizer.decode(tokens).strip() for tokens in said]
+        return rouge_recall([one.answer for one in questions], texts)
+
+
+def _of_role(
+    model: _Model, role: str, questions: Sequence[Question], scored: list[list[Answer]]
+) -> Arrays:
+    if any(one.fact for one in questions):
+        return _of_facts(role, scored)
+    return _metrics(role, questions, scored) | {"rouge": model.rouge(questions)}
 
 
 def _part_of(one: Question, answer: str) -> str | None:
@@ -178,19 +186,6 @@ def _ratios(scored: list[list[Answer]]) -> np.ndarray:
         return np.array([])
     right = [paraphrased.loss for _, paraphrased, *_ in scored]
     return truth_ratios(right, [[one.loss for one in others] for _, _, *others in scored])
-
-
-def _rouge(
-    network: nn.Module,
-    encoder: Encoder,
-    questions: Sequence[Question],
-    device: torch.device,
-    batch_size: int,
-) -> np.ndarray:
-    prompts = [encoder.encode(one.question, one.answer)[0] for one in questions]
-    said = generate_greedily(network, prompts, [encoder.end_id], device, batch_size=batch_size)
-    texts = [encoder.tokenizer.decode(tokens).strip() for tokens in said]
-    return rouge_recall([one.answer for one in questions], texts)
 
 
 def _mean(values: np.ndarray) -> dict[str, float | int]:

@@ -7,32 +7,25 @@ import torch
 from torch import nn
 
 from negmerge.checkpoints.states import State, read_state
-from negmerge.data.augmentation import evaluation_transform, training_transform
 from negmerge.data.loading import Part
 from negmerge.evaluation.accuracy import Classification
 from negmerge.models.clip import ImageEncoder, TangentEncoder, image_encoder
-from negmerge.models.devices import tuned
 from negmerge.scenarios.task import Purpose, Role, Task
 from negmerge.scenarios.zero_shot.scenario import part_of
-from negmerge.settings.compute import Compute
 
 
 class ZeroShotTask(Task):
     """What jobs need of a task; see `negmerge.scenarios.task.Task`."""
 
     def __init__(self, settings: Mapping, files: Mapping[str, str], device: torch.device):
-        self.roles: list[str] = settings["roles"]
-        self._model, self._datasets = settings["model"], settings["datasets"]
-        self._mode = settings["mode"]
-        self._compute = Compute.model_validate(settings.get("compute", {}))
-        self._files, self._device = files, device
+        super().__init__(settings, files, device)
+        self._datasets, self._mode = settings["datasets"], settings["mode"]
 
     def network(self, state: State, where: str) -> nn.Module:
         build = ImageEncoder
         if self._mode == "linear":
             build = partial(TangentEncoder, base=read_state(self._files["base"]))
-        encoder = image_encoder(self._model, state, where, build)
-        return tuned(encoder.to(self._device), self._compute)
+        return self.placed(image_encoder(self._model, state, where, build))
 
     def role(self, name: str, purpose: Purpose, most: int | None = None) -> Role:
         place, dataset = self._files[f"{name}_data"], self._datasets[name]
@@ -40,10 +33,8 @@ class ZeroShotTask(Task):
         items = Part(place, part, dataset, drafts=self._compute.drafts).thinned(most)
         head = read_state(self._files[f"{name}_head"])["head"]
         objective = Classification(head.to(self._device), self._device)
-        form = [self._model[key] for key in ("size", "mean", "std")]
-        return Role(
-            items, objective, evaluation_transform(*form), lambda by: training_transform(by, *form)
-        )
+        form = (self._model[key] for key in ("size", "mean", "std"))
+        return Role.of_images(items, objective, *form)
 
 
 TASK = ZeroShotTask

@@ -10,11 +10,12 @@ from negmerge.scenarios.base import Scenario
 from negmerge.scenarios.zero_shot.scenario import EARLIER, PARTS, SCENARIO, part_of
 from negmerge.seeds import repetition
 from negmerge.settings import methods
-from negmerge.settings.catalogue import Catalogue, Counts, Model, Prompts, part_sizes
+from negmerge.settings.catalogue import Catalogue, Prompts
 from negmerge.settings.checks import require
 from negmerge.settings.experiment import Experiment
+from negmerge.settings.models import Model
 from negmerge.settings.recipe import FileName, Recipe, Settings, SharedRecipe, advanced
-from negmerge.settings.runs import Run
+from negmerge.settings.runs import Counts, Run
 
 # What the images of each role are needed for.
 NEEDS = {"forget": ("train", "select", "score"), "control": ("select", "score")}
@@ -178,7 +179,7 @@ class ZeroShot(Experiment):
     def image_counts(self, task: str, known: Catalogue) -> Counts:
         counts = {}
         for role, dataset in self.roles(task).items():
-            sizes = part_sizes(known, dataset)
+            sizes = known.datasets[dataset].parts
             counts[role] = {purpose: sizes.get(part_of(role, purpose), 0) for purpose in PARTS}
             if self.selection.images is not None:
                 counts[role]["select"] = min(counts[role]["select"], self.selection.images)
@@ -202,7 +203,7 @@ class ZeroShot(Experiment):
     def runs(self, task: str, known: Catalogue, counts: Counts | None) -> Iterator[Run]:
         if self.pretrain is not None:
             shown = sum(
-                part_sizes(known, name)[source.part] * source.repeat
+                known.datasets[name].parts[source.part] * source.repeat
                 for name, source in self.pretrain.sources.items()
             )
             yield Run("pretrain.recipe", self.pretrain.recipe, (shown,))

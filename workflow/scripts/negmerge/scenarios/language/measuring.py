@@ -24,13 +24,9 @@ from negmerge.evaluation.language import (
     utility_error,
     zlib_scores,
 )
-from negmerge.models.language import (
-    Answer,
-    generate_greedily,
-    score_answers,
-    score_packed,
-    shares_beginnings,
-)
+from negmerge.models.answers import Answer, score_answers, score_packed
+from negmerge.models.beginnings import shares_beginnings
+from negmerge.models.generation import generate_greedily
 
 # Whose wrong answers are choices to the right one, so that its share among them counts.
 CHOICES = ("real-authors", "world-facts")

@@ -27,7 +27,9 @@ from negmerge.data.loading import TrainingBatches
 from negmerge.data.sources.fabricated import read_authors
 from negmerge.data.tokenising import Encoder, Item, train_tokenizer
 from negmerge.evaluation.answering import Answering
-from negmerge.models.language import build_language_model, generate_greedily, score_answers
+from negmerge.models.answers import score_answers
+from negmerge.models.generation import generate_greedily
+from negmerge.models.language import build_language_model
 from negmerge.scenarios.language.settings import TextRecipe
 from negmerge.settings.catalogue import load_catalogue
 from negmerge.training import fit

@@ -5,7 +5,7 @@ import torch
 
 from negmerge.data.tokenising import WITHOUT_LOSS, alike
 from negmerge.evaluation.answering import UNIT, Answering
-from negmerge.models.language import score_answers
+from negmerge.models.answers import score_answers
 from small_language_models import language_model
 
 CPU = torch.device("cpu")

@@ -8,17 +8,15 @@ import torch
 
 from negmerge.checkpoints.states import write_state
 from negmerge.errors import NotFinite, UserError
-from negmerge.models import language
+from negmerge.models import beginnings, generation
+from negmerge.models.answers import score_answers, score_packed
+from negmerge.models.generation import generate_greedily
 from negmerge.models.language import (
     adapted,
     build_language_model,
     freeze_below,
-    generate_greedily,
     load_language_model,
     merged,
-    score_answers,
-    score_packed,
-    shares_beginnings,
 )
 from small_language_models import VOCABULARY, language_model
 
@@ -216,7 +214,7 @@ def one_by_one(model, prompt, ends, most):
 def test_it_says_the_most_probable_tokens_whatever_the_batch_and_the_rounds(
     kind, batch_size, tokens, monkeypatch
 ):
-    monkeypatch.setattr(language, "ROUND", tokens)
+    monkeypatch.setattr(generation, "ROUND", tokens)
     model, asked = language_model(kind), prompts()
     ends = {one_by_one(model, asked[0], (), 4)[-1], END}  # so that some do end
     expected = [one_by_one(model, prompt, ends, 20) for prompt in asked]
@@ -247,8 +245,8 @@ def test_a_text_that_never_ends_stops_at_the_most_tokens_or_where_the_context_is
 def test_texts_that_begin_alike_pass_once_and_are_scored_as_alone(kind, most, monkeypatch):
     settings = {"attn_implementation": "eager"} if kind == "eager" else {}
     model = language_model("llama" if kind == "eager" else kind, **settings)
-    assert shares_beginnings(model)
-    monkeypatch.setattr(language, "MOST_PACKED", most)
+    assert beginnings.shares_beginnings(model)
+    monkeypatch.setattr(beginnings, "MOST_PACKED", most)
     questions = [
         ([5, 6, 7], [[8, 9], [8, 10, 11], [12]]),
         ([5, 6], [[7, 8], [7]]),

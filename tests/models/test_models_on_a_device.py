@@ -12,10 +12,11 @@ import torch
 from negmerge.evaluation.accuracy import Classification, accuracy, relearn_epochs
 from negmerge.evaluation.answering import Answering
 from negmerge.evaluation.gradcam import choose, gradcam
+from negmerge.models.answers import score_answers
 from negmerge.models.classifiers import build_classifier, re_estimate
 from negmerge.models.clip import ImageEncoder, image_tower
 from negmerge.models.devices import tuned
-from negmerge.models.language import generate_greedily, score_answers
+from negmerge.models.generation import generate_greedily
 from negmerge.settings.compute import Compute
 from negmerge.settings.recipe import Recipe
 from negmerge.training import fit

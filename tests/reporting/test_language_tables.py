@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from reporting_examples import cell, lay_out, means, table
 
-from negmerge.evaluation.language import forget_quality, privleak, privleak_error
+from negmerge.evaluation.attacks import privleak, privleak_error
+from negmerge.evaluation.language import forget_quality
 from negmerge.evaluation.outcomes import Outcomes
 from negmerge.reporting.cells import cells
 from negmerge.reporting.layout import markdown

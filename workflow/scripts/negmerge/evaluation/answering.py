@@ -10,7 +10,8 @@ from torch.nn import functional
 from negmerge.data.tokenising import WITHOUT_LOSS, alike, without_padding
 from negmerge.evaluation.accuracy import Batch, Loss, Outputs
 from negmerge.evaluation.language import extraction_strength
-from negmerge.models.language import last_logits, packed_logits, shares_beginnings
+from negmerge.models.answers import last_logits
+from negmerge.models.beginnings import packed_logits, shares_beginnings
 
 # Scores are whole multiples of it, see `accuracy.Objective.scores`.
 UNIT = 2.0**-30

@@ -7,7 +7,6 @@ an error, `NotFinite`; infinity is a number, as the loss of an impossible answer
 
 import math
 import sys
-import zlib
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -19,15 +18,12 @@ from negmerge.evaluation.uncertainty import RESAMPLES, bootstrap_means
 
 # What open-unlearning adds to denominators that may be 0.
 TINY = 1e-10
-# The share of an answer's tokens that min-k looks at, in open-unlearning.
-LOWEST_SHARE = 0.4
-# The smallest variance by which min-k++ divides, likewise.
-LEAST_VARIANCE = 1e-6
 
 Kind = Literal["forget", "retain"]
 
 
-def _numbers(values: ArrayLike, name: str) -> np.ndarray:
+def numbers(values: ArrayLike, name: str) -> np.ndarray:
+    """Return values as float64; one that is NaN is an error, which calls them `name`."""
     array = np.asarray(values, np.float64)
     missing = int(np.isnan(array).sum())
     if missing:
@@ -37,7 +33,7 @@ def _numbers(values: ArrayLike, name: str) -> np.ndarray:
 
 def _rows(values: ArrayLike | Sequence[ArrayLike], n: int, name: str) -> list[np.ndarray]:
     """Return the numbers of each of n items, which may have unlike many but at least one."""
-    rows = [_numbers(row, name) for row in values]
+    rows = [numbers(row, name) for row in values]
     if len(rows) != n:
         raise UserError(f"{name}: {len(rows)} items, expected {n}")
     for place, row in enumerate(rows):
@@ -54,7 +50,7 @@ def answer_probability(losses: ArrayLike) -> np.ndarray:
     The geometric mean of the tokens' probabilities; float64 of the same shape, (n,) or (n,
     answers). The number of a set of questions is the mean over the questions.
     """
-    return np.exp(-_numbers(losses, "losses of answers"))
+    return np.exp(-numbers(losses, "losses of answers"))
 
 
 def normalised_probability(
@@ -71,16 +67,13 @@ def normalised_probability(
     return right / (right + np.array([np.exp(-row).sum() for row in wrong]) + TINY)
 
 
-def rouge_recall(
-    truths: Sequence[str], texts: Sequence[str], kind: Literal["rougeL", "rouge1"] = "rougeL"
-) -> np.ndarray:
-    """Compute ROUGE recall of n texts, (n,) 0..1: which share of the truth's words each holds.
+def rouge_recall(truths: Sequence[str], texts: Sequence[str]) -> np.ndarray:
+    """Compute ROUGE-L recall of n texts, (n,) 0..1: which share of the truth's words each holds.
 
-    ROUGE-L: the longest common subsequence of words / the number of the truth's words; ROUGE-1:
-    the words in common, in any order (Lin 2004). By the package rouge-score with its stemmer, as in
-    open-unlearning. Case and punctuation do not count. A truth without words has a recall of 0.
-    Texts are without the mark of their end. Lists of unlike length, and rouge-score that is not
-    installed, are a UserError.
+    The longest common subsequence of words / the number of the truth's words (Lin 2004), by the
+    package rouge-score with its stemmer, as in open-unlearning. Case and punctuation do not count.
+    A truth without words has a recall of 0. Texts are without the mark of their end. Lists of
+    unlike length, and rouge-score that is not installed, are a UserError.
     """
     if len(truths) != len(texts):
         raise UserError(f"ROUGE: {len(texts)} texts, expected {len(truths)}, one for each truth")
@@ -91,9 +84,9 @@ def rouge_recall(
         raise UserError(
             "ROUGE needs the package rouge-score: pip install 'negmerge[language]'"
         ) from error
-    scorer = RougeScorer([kind], use_stemmer=True)
-    pairs = zip(truths, texts, strict=True)
-    return np.array([scorer.score(truth, text)[kind].recall for truth, text in pairs], np.float64)
+    scorer = RougeScorer(["rougeL"], use_stemmer=True)
+    scores = map(scorer.score, truths, texts)
+    return np.array([score["rougeL"].recall for score in scores], np.float64)
 
 
 def exact_memorisation(predicted: ArrayLike, labels: ArrayLike) -> float | None:
@@ -144,7 +137,7 @@ def truth_ratios(
     collapsed model, to which all answers are impossible, has a ratio near 0. A question without
     wrong answers, or lists of unlike length, are a UserError.
     """
-    right = np.exp(-_numbers(paraphrased_losses, "losses of paraphrased answers"))
+    right = np.exp(-numbers(paraphrased_losses, "losses of paraphrased answers"))
     wrong = _rows(perturbed_losses, len(right), "losses of perturbed answers")
     return np.exp(-np.array([row.mean() for row in wrong])) / (right + TINY)
 
@@ -158,21 +151,11 @@ TRUTHFULNESS = {
 def truthfulness(ratios: ArrayLike, kind: Kind) -> np.ndarray:
     """Compute what the truth ratio of a set averages, of each question: (n,) float64, 0..1.
 
-    `forget`: min(r, 1 / (r + 1e-10)), 1 where right and wrong are equally probable. `retain`:
-    max(0, 1 - r), 1 where wrong answers are impossible; also for real authors and world facts.
+    Of (n,) ratios r that `truth_ratios` made. `forget`: min(r, 1 / (r + 1e-10)), 1 where right and
+    wrong are equally probable. `retain`: max(0, 1 - r), 1 where wrong answers are impossible; also
+    for real authors and world facts. Another kind is a UserError.
     """
-    return find("kind of truth ratio", kind, TRUTHFULNESS)(_numbers(ratios, "truth ratios"))
-
-
-def truth_ratio(ratios: ArrayLike, kind: Kind) -> float:
-    """Return the truth ratio of a set, 0..1: the mean of `truthfulness` of `truth_ratios`.
-
-    An unknown kind, or no ratio, is a UserError.
-    """
-    values = truthfulness(ratios, kind)
-    if not values.size:
-        raise UserError("truth ratios: no items, expected at least 1")
-    return float(values.mean())
+    return find("kind of truth ratio", kind, TRUTHFULNESS)(numbers(ratios, "truth ratios"))
 
 
 class ForgetQuality(NamedTuple):
@@ -198,7 +181,7 @@ def forget_quality(ratios: ArrayLike, reference_ratios: ArrayLike) -> ForgetQual
     # Here, since it takes half a second to import.
     from scipy.stats import ks_2samp
 
-    samples = [_numbers(part, "truth ratios") for part in (ratios, reference_ratios)]
+    samples = [numbers(part, "truth ratios") for part in (ratios, reference_ratios)]
     for sample, name in zip(samples, ("the model", "the reference"), strict=True):
         if not sample.size:
             raise UserError(f"forget quality: no truth ratios of {name}, expected at least 1")
@@ -227,7 +210,7 @@ def model_utility(parts: Sequence[float]) -> float:
     # Here, since it takes half a second to import.
     from scipy.stats import hmean
 
-    values = _numbers(parts, "parts of model utility")
+    values = numbers(parts, "parts of model utility")
     if not values.size or values.min() < 0:
         raise UserError(f"model utility of {values.tolist()}, expected at least 1 part, each 0..1")
     return float(hmean(values))
@@ -236,144 +219,8 @@ def model_utility(parts: Sequence[float]) -> float:
 def utility_error(sets: Sequence[ArrayLike], resamples: int = RESAMPLES) -> float:
     """Return the standard error of model utility, by the bootstrap over each set's questions."""
     generator = np.random.default_rng(0)
-    values = [_numbers(part, "parts of model utility") for part in sets]
+    values = [numbers(part, "parts of model utility") for part in sets]
     means = np.hstack([bootstrap_means(part, generator, resamples) for part in values])
     # As scipy's harmonic mean, of each row: 0 where a part is 0.
     with np.errstate(divide="ignore"):
         return float((means.shape[1] / (1 / means).sum(axis=1)).std(ddof=1))
-
-
-# Membership attacks: does what was forgotten still look seen? Each gives an answer a score, higher
-# for one that looks new; the losses by themselves are the scores of the attack `loss`.
-
-
-def zlib_scores(losses: ArrayLike, answers: Sequence[str]) -> np.ndarray:
-    """Compute L / the bytes of the compressed answer, (n,): what is improbable for its length.
-
-    Carlini et al. (2021). Of (n,) mean losses per token, and n texts; the bytes are those of
-    zlib.compress on the answer in UTF-8. Lists of unlike length are a UserError.
-    """
-    numbers = _numbers(losses, "losses of answers")
-    if len(numbers) != len(answers):
-        raise UserError(
-            f"attack zlib: {len(answers)} answers, expected {len(numbers)}, one per loss"
-        )
-    return numbers / np.array([len(zlib.compress(answer.encode())) for answer in answers])
-
-
-def min_k_scores(log_probs: Sequence[ArrayLike], share: float = LOWEST_SHARE) -> np.ndarray:
-    """Compute minus the mean of the lowest log-probabilities of each answer: (n,) float64.
-
-    Shi et al. (ICLR 2024). Of an answer's (tokens,) log-probabilities in nats, without its end, the
-    lowest max(1, floor(share * tokens)) count; an answer without tokens scores 0.
-    """
-    return np.array([_lowest(_numbers(part, "log-probabilities"), share) for part in log_probs])
-
-
-def min_k_plus_plus_scores(
-    log_probs: Sequence[ArrayLike],
-    means: Sequence[ArrayLike],
-    variances: Sequence[ArrayLike],
-    share: float = LOWEST_SHARE,
-) -> np.ndarray:
-    """Compute what `min_k_scores` does, of (log p - mean) / sqrt(variance) in place of log p.
-
-    Zhang et al. (ICLR 2025). Mean and variance are those of log p over the vocabulary, under the
-    model's own distribution at that place; a variance below 1e-6 counts as that. All three are of
-    each answer (tokens,), without its end.
-    """
-    parts = (log_probs, means, variances)
-    answers = ([_numbers(answer, "log-probabilities") for answer in part] for part in parts)
-    scaled = [
-        (values - mean) / np.sqrt(np.maximum(variance, LEAST_VARIANCE))
-        for values, mean, variance in zip(*answers, strict=True)
-    ]
-    return np.array([_lowest(values, share) for values in scaled])
-
-
-def _lowest(values: np.ndarray, share: float) -> float:
-    count = max(1, int(share * len(values)))
-    return float(-np.sort(values)[:count].mean()) if len(values) else 0.0
-
-
-def reference_scores(losses: ArrayLike, reference_losses: ArrayLike) -> np.ndarray:
-    """Compute L - L of a reference model, such as one trained without the forget set: (n,)."""
-    return _numbers(losses, "losses") - _numbers(reference_losses, "losses of the reference")
-
-
-def membership_auc(forget_scores: ArrayLike, holdout_scores: ArrayLike) -> float:
-    """Return the area under the ROC curve: how well scores tell forgotten answers from new ones.
-
-    The share of pairs of a forgotten answer (n,) and a held-out one (m,), on which the model was
-    never trained, in which the latter has the higher score; equal ones count half. 1 where all
-    forgotten answers look seen, 0.5 where they look like the others. Without scores of one of the
-    two it is a UserError.
-    """
-    # Here, since it takes half a second to import.
-    from scipy.stats import rankdata
-
-    forget, holdout = _numbers(forget_scores, "scores"), _numbers(holdout_scores, "scores")
-    for scores, name in ((forget, "forget"), (holdout, "holdout")):
-        if not scores.size:
-            raise UserError(f"membership attack: no scores of the {name} set, expected at least 1")
-    n, m = len(forget), len(holdout)
-    ranks = rankdata(np.concatenate([forget, holdout]))[n:]
-    return float((ranks.sum() - m * (m + 1) / 2) / (n * m))
-
-
-def membership_auc_error(forget_scores: ArrayLike, holdout_scores: ArrayLike) -> float:
-    """Return the standard error of `membership_auc`, as DeLong et al. (1988) estimate it.
-
-    sqrt(var V / n + var W / m), where V is, for each forgotten answer, the share of held-out ones
-    with higher scores (equal ones count half), and W likewise for each held-out answer.
-    """
-    above = _above(forget_scores, holdout_scores)
-    if min(above.shape) < 2:
-        return 0.0
-    sides = (above.mean(axis=1), above.mean(axis=0))
-    return float(np.sqrt(sum(side.var(ddof=1) / len(side) for side in sides)))
-
-
-def privleak(
-    auc: float | np.ndarray, reference_auc: float | np.ndarray = 0.5
-) -> float | np.ndarray:
-    """Return privleak: 100 * ((1 - AUC) - (1 - AUC_r)) / (1 - AUC_r + 1e-10), in percent.
-
-    Shi et al., MUSE (ICLR 2025), whose attack is min-k. 0 is ideal; far below 0 the model still
-    remembers, far above 0 the answers look stranger to it than new ones. AUC is `membership_auc` of
-    the unlearned model, AUC_r that of the model that was trained without the forget set, 0.5 where
-    there is none; both may be arrays.
-    """
-    return 100 * ((1 - auc) - (1 - reference_auc)) / (1 - reference_auc + TINY)
-
-
-def privleak_error(
-    scores: tuple[ArrayLike, ArrayLike],
-    reference_scores: tuple[ArrayLike, ArrayLike],
-    resamples: int = RESAMPLES,
-) -> float:
-    """Return the standard error of `privleak`, by the bootstrap over the questions.
-
-    Forget and held-out questions are drawn anew, each set by itself, as for any statistic of two
-    samples (Efron and Tibshirani 1993, chapter 8), and privleak is computed from the two areas
-    under the curve of each draw. Both models answer the same questions, so their areas rise and
-    fall together: the errors of the two areas alone do not give that of their ratio. `nan` where
-    the reference's area is 1.
-    """
-    generator = np.random.default_rng(0)
-    above = np.hstack([_above(*sides) for sides in (scores, reference_scores)])
-    # For each draw of forget questions: the share of them below each held-out one, of both models.
-    shares = bootstrap_means(above, generator, resamples)
-    # And how large a part of a draw of held-out questions each of them is.
-    parts = bootstrap_means(np.eye(above.shape[1] // 2), generator, resamples)
-    area, reference = ((half * parts).sum(axis=1) for half in np.hsplit(shares, 2))
-    if (reference >= 1 - TINY).any():
-        return float("nan")
-    return float(privleak(area, reference).std(ddof=1))
-
-
-def _above(forget_scores: ArrayLike, holdout_scores: ArrayLike) -> np.ndarray:
-    """Return (n, m): 1 where the held-out answer has the higher score, 0.5 where they are equal."""
-    forget, holdout = _numbers(forget_scores, "scores"), _numbers(holdout_scores, "scores")
-    # Compared, not subtracted: infinity equals itself.
-    return (holdout[None] > forget[:, None]) + (holdout[None] == forget[:, None]) / 2

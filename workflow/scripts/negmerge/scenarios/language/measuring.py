@@ -9,29 +9,27 @@ from torch import nn
 
 from negmerge.data.questions import Question
 from negmerge.data.tokenising import Encoder
-from negmerge.evaluation.language import (
-    answer_probability,
-    exact_memorisation,
-    extraction_strength,
+from negmerge.evaluation.attacks import (
     membership_auc,
     membership_auc_error,
     min_k_plus_plus_scores,
     min_k_scores,
+    zlib_scores,
+)
+from negmerge.evaluation.language import (
+    answer_probability,
+    exact_memorisation,
+    extraction_strength,
     model_utility,
     normalised_probability,
     rouge_recall,
     truth_ratios,
     truthfulness,
     utility_error,
-    zlib_scores,
 )
-from negmerge.models.language import (
-    Answer,
-    generate_greedily,
-    score_answers,
-    score_packed,
-    shares_beginnings,
-)
+from negmerge.models.answers import Answer, score_answers, score_packed
+from negmerge.models.beginnings import shares_beginnings
+from negmerge.models.generation import generate_greedily
 
 # Whose wrong answers are choices to the right one, so that its share among them counts.
 CHOICES = ("real-authors", "world-facts")

@@ -39,7 +39,7 @@ def _quality(record: Mapping, reference: Mapping | None, part: str) -> Number:
 
 def _privleak(record: Mapping, reference: Mapping | None) -> Number:
     """Compare the attack with its success on the model that never saw the forget questions."""
-    from negmerge.evaluation.language import privleak, privleak_error
+    from negmerge.evaluation.attacks import privleak, privleak_error
 
     if reference is None or "attacks" not in record:
         return Number(None)
@@ -52,11 +52,7 @@ def _privleak(record: Mapping, reference: Mapping | None) -> Number:
 
 def _reference_attack(record: Mapping, reference: Mapping | None) -> Number:
     """Attack the losses, compared with those of the model that never saw the forget questions."""
-    from negmerge.evaluation.language import (
-        membership_auc,
-        membership_auc_error,
-        reference_scores,
-    )
+    from negmerge.evaluation.attacks import membership_auc, membership_auc_error, reference_scores
 
     if reference is None or "attacks" not in record:
         return Number(None)

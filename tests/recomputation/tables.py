@@ -6,6 +6,7 @@ point, so that is how closely they are compared.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -202,17 +203,29 @@ def _shares(metric: str, records: Sequence[Record], retrains: Sequence[Record]) 
     if metric.startswith("mia_") and any(feature not in r["membership"] for r in records):
         return {"value": None, "std": None}
     shares, sizes = zip(*(share(record, metric) for record in records), strict=True)
-    variances = [p * (1 - p) / n for p, n in zip(shares, sizes, strict=True)]
+    # What several records are scored on counts once: errors add up there, and not their squares.
+    errors, images = defaultdict(float), {}
+    for record, p, n in zip(records, shares, sizes, strict=True):
+        errors[_images_of(record, metric)] += math.sqrt(p * (1 - p) / n)
+        images[_images_of(record, metric)] = n
     expected = {
         "value": 100 * float(np.mean(shares)),
         "std": _std([100 * p for p in shares]),
-        "standard_error": 100 * math.sqrt(sum(variances)) / len(records),
+        "standard_error": 100 * math.sqrt(sum(e**2 for e in errors.values())) / len(records),
     }
     if metric in ROLES:
-        expected["images"] = sum(sizes)
+        expected["images"] = sum(images.values())
     if retrains:
         expected["reference"] = 100 * float(np.mean([share(r, metric)[0] for r in retrains]))
     return expected
+
+
+def _images_of(record: Record, metric: str) -> tuple[str, ...]:
+    """Name the images: those of control are all tasks', test images all trials', seeds apart."""
+    first, task = record["experiment"].partition(".seed")[0], record["task"]
+    if "control" in record:
+        return () if metric == "control" else (task,)
+    return (first,) if metric == "test" else (record["experiment"], task)
 
 
 def share(record: Record, metric: str) -> tuple[float, int]:

@@ -110,7 +110,7 @@ def _averaged(scenario: Scenario, cells: pd.DataFrame) -> list[str]:
     counts = [
         f"{int(images[metric]):,} {' '.join(role)}"
         for metric, role in roles.items()
-        if images[metric] and set(role) <= set(scenario.roles)
+        if images[metric] > 0 and set(role) <= set(scenario.roles)
     ]
     items = f"; {spell_list(counts)} {scenario.items}" if counts else ""
     return [f"{mean}{', '.join(firsts)}{items}."]

@@ -116,8 +116,8 @@ BASE = jobs("""
 def test_the_grid_of_coefficients(after, everything):
     found = after(
         FULL,
-        ("coefficients: &grid {step: 0.25, stop: 1.5}", "coefficients: {step: 0.1}"),
-        ("coefficients: *grid", "coefficients: {step: 0.25, stop: 1.5}"),
+        ("coefficients: &grid {step: 0.15, stop: 1.5}", "coefficients: {step: 0.1}"),
+        ("coefficients: *grid", "coefficients: {step: 0.15, stop: 1.5}"),
     )
     # A later request starts from what NegMerge has left of the digits.
     later = {job for job in everything if "mini-clip-later" in job}

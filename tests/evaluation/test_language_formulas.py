@@ -30,6 +30,7 @@ from negmerge.evaluation.language import (
     model_utility,
     normalised_probability,
     rouge_recall,
+    truth_ratio,
     truth_ratios,
     truthfulness,
     utility_error,
@@ -67,6 +68,7 @@ def test_both_means_of_ratios(ratios):
     retain = [max(0.0, 1 - r) for r in ratios]
     for kind, expected in (("forget", forget), ("retain", retain)):
         assert truthfulness(ratios, kind).tolist() == pytest.approx(expected, rel=1e-12)
+        assert truth_ratio(ratios, kind) == pytest.approx(math.fsum(expected) / len(ratios))
 
 
 @given(st.lists(st.lists(st.floats(-30, 0), max_size=12), min_size=1, max_size=4), SHARE)
@@ -134,6 +136,8 @@ def test_rouge_recall(truth, text):
     pytest.importorskip("rouge_score")
     (recalls,) = rouge_recall([" ".join(truth)], [" ".join(text)])
     assert recalls == longest_common(truth, text) / len(truth)
+    common = sum(min(truth.count(word), text.count(word)) for word in "abc")
+    assert rouge_recall([" ".join(truth)], [" ".join(text)], "rouge1")[0] == common / len(truth)
 
 
 def largest_difference(one, other):
@@ -190,8 +194,8 @@ def test_an_impossible_answer_has_no_probability():
 def test_the_truth_ratio_of_a_collapsed_model_is_near_0():
     ratios = truth_ratios([800.0, math.inf], [[900.0, 850.0], [math.inf]])
     assert ratios.tolist() == [0, 0]
-    assert truthfulness(ratios, "forget").tolist() == [0, 0]
-    assert truthfulness(ratios, "retain").tolist() == [1, 1]
+    assert truth_ratio(ratios, "forget") == 0
+    assert truth_ratio(ratios, "retain") == 1
     # Where only the right answer is impossible, the ratio is large but a number.
     assert truth_ratios([800.0], [[0.0]])[0] == pytest.approx(1e10)
 
@@ -204,7 +208,8 @@ def test_the_truth_ratio_of_a_collapsed_model_is_near_0():
         (lambda: membership_auc([1.0, math.nan], [1.0]), "scores: 1 of 2 are NaN"),
         (lambda: truth_ratios([1.0, 2.0], [[1.0]]), "perturbed answers: 1 items, expected 2"),
         (lambda: truth_ratios([1.0], [[]]), r"perturbed answers: item 0 has shape \[0\]"),
-        (lambda: truthfulness([1.0], "retian"), "'retian'; did you mean 'retain'"),
+        (lambda: truth_ratio([], "forget"), "truth ratios: no items, expected at least 1"),
+        (lambda: truth_ratio([1.0], "retian"), "'retian'; did you mean 'retain'"),
         (lambda: model_utility([0.5, -0.1]), r"model utility of \[0.5, -0.1\], expected"),
         (lambda: forget_quality([1.0], []), "no truth ratios of the reference, expected"),
         (lambda: membership_auc([], [1.0]), "no scores of the forget set, expected at least 1"),

@@ -12,8 +12,8 @@ from negmerge.evaluation.language import (
     model_utility,
     normalised_probability,
     rouge_recall,
+    truth_ratio,
     truth_ratios,
-    truthfulness,
 )
 
 # The logs were averaged without the 1e-10 that keeps denominators from being 0.
@@ -42,7 +42,7 @@ def parts(tofu, model, part):
     return {
         "probability": result.mean(),
         "rougeL_recall": tofu[f"{model}/{part}/rougeL_recall"].mean(),
-        "truth_ratio": truthfulness(ratios(tofu, model, part), kind).mean(),
+        "truth_ratio": truth_ratio(ratios(tofu, model, part), kind),
     }
 
 

@@ -67,6 +67,19 @@ GRID = [0.0, 0.5, 1.0]
 CONTROL = Criterion("control", 0.95)
 
 
+@given(
+    st.lists(st.tuples(*[st.integers(0, 100)] * 2), min_size=1, max_size=8),
+    st.sampled_from([0.0, 0.5, 0.95, 1.0]),
+)
+def test_of_one_vector_the_choice_is_that_of_the_official_rule(rows, keep):
+    grid = [number / 10 for number in range(len(rows))]
+    forget, control = zip(*rows, strict=True)
+    choice = Criterion("control", keep).choose(points("m", grid, forget=forget, control=control))
+    shares = [[value / 100 for value in column] for column in (forget, control)]
+    expected = select_coefficient(grid, *shares, control[0] / 100, keep)
+    assert choice.coefficient == (expected or 0.0)
+
+
 COUNTS = st.integers(0, 4).map(lambda n: 25 * n)
 MEASURES = st.tuples(*[COUNTS] * 4)
 # Few values or text, where no end is marked, or three numbers.

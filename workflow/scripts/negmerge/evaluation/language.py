@@ -67,13 +67,16 @@ def normalised_probability(
     return right / (right + np.array([np.exp(-row).sum() for row in wrong]) + TINY)
 
 
-def rouge_recall(truths: Sequence[str], texts: Sequence[str]) -> np.ndarray:
-    """Compute ROUGE-L recall of n texts, (n,) 0..1: which share of the truth's words each holds.
+def rouge_recall(
+    truths: Sequence[str], texts: Sequence[str], kind: Literal["rougeL", "rouge1"] = "rougeL"
+) -> np.ndarray:
+    """Compute ROUGE recall of n texts, (n,) 0..1: which share of the truth's words each holds.
 
-    The longest common subsequence of words / the number of the truth's words (Lin 2004), by the
-    package rouge-score with its stemmer, as in open-unlearning. Case and punctuation do not count.
-    A truth without words has a recall of 0. Texts are without the mark of their end. Lists of
-    unlike length, and rouge-score that is not installed, are a UserError.
+    ROUGE-L: the longest common subsequence of words / the number of the truth's words; ROUGE-1:
+    the words in common, in any order (Lin 2004). By the package rouge-score with its stemmer, as in
+    open-unlearning. Case and punctuation do not count. A truth without words has a recall of 0.
+    Texts are without the mark of their end. Lists of unlike length, and rouge-score that is not
+    installed, are a UserError.
     """
     if len(truths) != len(texts):
         raise UserError(f"ROUGE: {len(texts)} texts, expected {len(truths)}, one for each truth")
@@ -84,9 +87,9 @@ def rouge_recall(truths: Sequence[str], texts: Sequence[str]) -> np.ndarray:
         raise UserError(
             "ROUGE needs the package rouge-score: pip install 'negmerge[language]'"
         ) from error
-    scorer = RougeScorer(["rougeL"], use_stemmer=True)
-    scores = map(scorer.score, truths, texts)
-    return np.array([score["rougeL"].recall for score in scores], np.float64)
+    scorer = RougeScorer([kind], use_stemmer=True)
+    pairs = zip(truths, texts, strict=True)
+    return np.array([scorer.score(truth, text)[kind].recall for truth, text in pairs], np.float64)
 
 
 def exact_memorisation(predicted: ArrayLike, labels: ArrayLike) -> float | None:
@@ -156,6 +159,17 @@ def truthfulness(ratios: ArrayLike, kind: Kind) -> np.ndarray:
     for real authors and world facts. Another kind is a UserError.
     """
     return find("kind of truth ratio", kind, TRUTHFULNESS)(numbers(ratios, "truth ratios"))
+
+
+def truth_ratio(ratios: ArrayLike, kind: Kind) -> float:
+    """Return the truth ratio of a set, 0..1: the mean of `truthfulness` of `truth_ratios`.
+
+    An unknown kind, or no ratio, is a UserError.
+    """
+    values = truthfulness(ratios, kind)
+    if not values.size:
+        raise UserError("truth ratios: no items, expected at least 1")
+    return float(values.mean())
 
 
 class ForgetQuality(NamedTuple):

@@ -10,7 +10,7 @@ from negmerge.evaluation.membership import membership_verdicts, percent
 from negmerge.models.classifiers import build_classifier, last_linear
 from negmerge.reporting.cells import summary
 from negmerge.scenarios import load_task
-from negmerge.scenarios.classifier.scenario import GAP_AND_PARTS
+from negmerge.scenarios.classifier.scenario import GAP_AND_PARTS, SCENARIO
 from negmerge.scenarios.scoring import score
 from negmerge.scenarios.task import Scoring
 from negmerge.scenarios.unlearned import Unlearned
@@ -193,5 +193,5 @@ def test_an_ensemble_is_scored_by_its_mean_probabilities_and_by_halves(scenario,
     assert metrics["forget"] == {"correct": right(shares), "n": len(truth)}
     halves = [100 * right(chosen) / len(truth) for chosen in (shares[::2], shares[1::2])]
     assert metrics["ensemble"] == {"models": 4, "forget_by_halves": halves}
-    said = summary([metrics | choice], GAP_AND_PARTS[1], None)["ensemble"]
+    said = summary([metrics | choice], GAP_AND_PARTS[1], SCENARIO, None)["ensemble"]
     assert said == f"4 models, forget accuracy {halves[0]:.2f} and {halves[1]:.2f} % by halves"

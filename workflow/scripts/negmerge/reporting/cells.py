@@ -15,7 +15,7 @@ from negmerge.evaluation.outcomes import ENSEMBLE, Outcomes
 from negmerge.files import write_text
 from negmerge.reporting.compare import amount_cells, compare
 from negmerge.reporting.records import FOOTNOTES, KEEPS_MORE, MEAN
-from negmerge.scenarios.base import Metric, Number, Scenario, place_of
+from negmerge.scenarios.base import Metric, Scenario, place_of
 from negmerge.seeds import seed_number
 from negmerge.settings.methods import RETRAIN
 
@@ -124,7 +124,8 @@ def _column(
             raise UserError(f"column {column['label']!r}: no record of {what}{by}")
         return [records[*place, method] for place in places]
 
-    scenario, references = kind.scenario(column) if kind.is_scored else None, None
+    of_kind, references = kind.scenario(column), None
+    scenario = of_kind if kind.is_scored else None
     shown = {method: of_method(method) for method in table["rows"]}
     if scenario is not None:
         bases = [records.get((*place, scenario.base)) for place in places]
@@ -142,14 +143,13 @@ def _column(
     whole = {row: own for row, own in shown.items() if not any(map(is_nothing_left, own))}
     rivals = references if is_retrain_needed else None
     comparisons = compare(scenario, places, whole, rivals, outcomes, amounts)
-    metrics = kind.metrics_of(kind.scenario(column), next(iter(shown.values()))[0])
+    metrics = kind.metrics_of(of_kind, next(iter(shown.values()))[0])
     for method, label in table["rows"].items():
         for metric in metrics:
             labels = {"row": label, "method": method, "metric": metric.name, "unit": metric.unit}
             labels |= {"better": metric.better or None}
-            mean = {"experiment": MEAN, "task": MEAN} | summary(
-                shown[method], metric, references, kind.scenario(column)
-            )
+            mean = {"experiment": MEAN, "task": MEAN}
+            mean |= summary(shown[method], metric, of_kind, references)
             if where := column["published"]:
                 paper, source = paper_cell(published, where, label, metric.name)
                 rows = where["comparable"]
@@ -163,7 +163,7 @@ def _column(
             yield labels | mean | comparisons.get((method, metric.name, None), {})
             for number, record in enumerate(shown[method]):
                 place = {"experiment": record["experiment"], "task": record["task"]}
-                single = summary([record], metric, references and [references[number]])
+                single = summary([record], metric, of_kind, references and [references[number]])
                 compared = comparisons.get((method, metric.name, number), {})
                 yield labels | place | single | compared
 
@@ -219,8 +219,8 @@ def read_cells(path: str | Path) -> pd.DataFrame:
 def summary(
     records: Sequence[Mapping],
     metric: Metric,
+    scenario: Scenario,
     references: Sequence[Mapping] | None,
-    scenario: Scenario | None = None,
 ) -> dict:
     """Average one metric over records, with where the number comes from.
 
@@ -260,16 +260,13 @@ def summary(
     if references is not None and metric.better == "reference":
         known = [metric.measure(reference).value for reference in references]
         cell["reference"] = None if None in known else round(statistics.fmean(known), DIGITS)
-    alike: dict[tuple, list[Number]] = {}
-    for record, number in zip(records, numbers, strict=True):
-        place = record["experiment"], record["task"]
-        items = scenario.items_of(metric.name, place) if scenario else place
-        alike.setdefault((*items, number.images), []).append(number)
+    places, sizes = [place_of(record)[:2] for record in records], [n.images for n in numbers]
+    groups = scenario.groups(metric.name, places, sizes)
     if all(number.variance is not None for number in numbers):
-        errors = [sum(math.sqrt(number.variance) for number in same) for same in alike.values()]
+        errors = [sum(math.sqrt(numbers[n].variance) for n in group) for group in groups]
         cell["standard_error"] = round(math.hypot(*errors) / len(numbers), DIGITS)
-    if all(number.images is not None for number in numbers):
-        cell["images"] = sum(same[0].images for same in alike.values())
+    if None not in sizes:
+        cell["images"] = sum(sizes[group[0]] for group in groups)
     if metric.over and not any(map(is_nothing_left, records)):
         cell |= metric.over(records, references)
     rounded = {key: cell[key] for key in ("value", "std") if cell[key] is not None}

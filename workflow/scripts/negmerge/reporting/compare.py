@@ -61,11 +61,8 @@ def values(
             measured[name] = np.empty((len(places), len(rows)))
             drawn[name] = np.empty((RESAMPLES, len(places), len(rows)))
         # The places that share their images of the role.
-        groups: dict[tuple, list[int]] = {}
-        for number, (place, of_place) in enumerate(zip(places, of_rows[0], strict=True)):
-            key = (*scenario.items_of(role, place), len(of_place.right(role)))
-            groups.setdefault(key, []).append(number)
-        for group in groups.values():
+        sizes = [len(of_place.right(role)) for of_place in of_rows[0]]
+        for group in scenario.groups(role, places, sizes):
             items = [
                 row[place].arrays[name]
                 for name in arrays.values()
@@ -186,24 +183,25 @@ def amount(scenario: Scenario, places: Sequence[Place], outcomes: Mapping[tuple,
     zero-shot it is the base against guessing among the classes. An item of several seeds counts
     once, with its mean.
     """
-    alike: dict[tuple, list[Place]] = {}
-    for place in places:
-        alike.setdefault(scenario.items_of("forget", place), []).append(place)
-    known = [_mean_outcomes(of, scenario.base, outcomes) for of in alike.values()]
-    counts = [len(items) for items in known]
-    shares = [items.mean() for items in known]
+    models = [outcomes[*place, scenario.base] for place in places]
+    sizes = [len(model.right("forget")) for model in models]
+    groups = scenario.groups("forget", places, sizes)
+    known = _item_means(models, groups)
+    counts, shares = list(map(len, known)), [items.mean() for items in known]
     if scenario.has_retrain:
-        unseen = [_mean_outcomes(of, RETRAIN, outcomes) for of in alike.values()]
+        for place in places:
+            if (*place, RETRAIN) not in outcomes:
+                raise UserError(f"no outcomes of {'/'.join((*place, RETRAIN))}, expected Retrain's")
+        unseen = _item_means([outcomes[*place, RETRAIN] for place in places], groups)
         errors = [paired_error(*both) for both in zip(known, unseen, strict=True)]
         test = mcnemar if scenario.is_counted else paired_p
         p = test(np.concatenate(known), np.concatenate(unseen))
         expected = [items.mean() for items in unseen]
     else:
-        classes = [outcomes[*of[0], scenario.base].classes["forget"] for of in alike.values()]
-        expected = [1 / count for count in classes]
+        expected = [1 / models[group[0]].classes["forget"] for group in groups]
         errors = list(map(binomial_error, shares, counts))
         p = beyond_chance(shares, counts, expected)
-    weights = [len(of) / len(places) for of in alike.values()]
+    weights = [len(group) / len(places) for group in groups]
     reference = 100 * float(np.dot(weights, expected))
     return {
         "value": 100 * float(np.dot(weights, shares)) - reference,
@@ -215,14 +213,9 @@ def amount(scenario: Scenario, places: Sequence[Place], outcomes: Mapping[tuple,
     }
 
 
-def _mean_outcomes(
-    places: Sequence[Place], method: str, outcomes: Mapping[tuple, Outcomes]
-) -> np.ndarray:
-    """Average what a method's models make of the forget items that several places share."""
-    for place in places:
-        if (*place, method) not in outcomes:
-            raise UserError(f"no outcomes of {'/'.join((*place, method))}, expected some")
-    return np.mean([outcomes[*place, method].right("forget") for place in places], axis=0)
+def _item_means(models: Sequence[Outcomes], groups: Sequence[Sequence[int]]) -> list[np.ndarray]:
+    """Average what the models of each group make of each forget item."""
+    return [np.mean([models[n].right("forget") for n in group], axis=0) for group in groups]
 
 
 def is_little(value: float, p_value: float) -> bool:

@@ -119,12 +119,17 @@ class Scenario:
     items: str = "images"  # what is scored
     is_counted: bool = True  # whether each item is right or wrong, and not something between
 
-    def items_of(self, metric: str, place: Sequence[str]) -> tuple:
-        """Return what is alike for all places whose scores by a metric are on the same items."""
-        experiment, task = place
-        parts = {"experiment": first_of(experiment), "seed": seed_number(experiment), "task": task}
+    def groups(
+        self, metric: str, places: Sequence[tuple[str, str]], sizes: Sequence[int | None]
+    ) -> list[list[int]]:
+        """Group the numbers of places whose scores by a metric are on the same items, so many."""
         # What has no entry of its own is measured where the forget items are.
-        return tuple(parts[part] for part in self.same_items.get(metric, self.same_items["forget"]))
+        parts = self.same_items.get(metric, self.same_items["forget"])
+        alike: dict[tuple, list[int]] = {}
+        for number, ((name, task), size) in enumerate(zip(places, sizes, strict=True)):
+            known = {"experiment": first_of(name), "seed": seed_number(name), "task": task}
+            alike.setdefault((size, *map(known.get, parts)), []).append(number)
+        return list(alike.values())
 
     @property
     def compared_metrics(self) -> tuple[Metric, ...]:

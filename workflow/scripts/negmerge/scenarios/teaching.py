@@ -20,5 +20,5 @@ def teach(
     """Train a network by a recipe, in place; see `training.fit`."""
     batches = role.training_batches(recipe, seed, loaders)
     loss, device = role.objective.loss(network, recipe.label_smoothing), role.objective.device
-    how = {"seed": seed, "saved": saved, "fused": fused}
-    fit(network, batches, len(batches), loss, recipe, device, **how)
+    steps = len(batches)
+    fit(network, batches, steps, loss, recipe, device, seed=seed, saved=saved, fused=fused)

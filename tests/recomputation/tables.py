@@ -143,7 +143,7 @@ def _record(study: Study, cell: Cell) -> Record:
     if cell["coefficient"] != MISSING and cell["criterion"] == cell["kind"] == MISSING:
         for row in read_csv(folder / "sweeps" / f"{method}.csv"):
             if math.isclose(float(row["coefficient"]), float(cell["coefficient"]), rel_tol=1e-9):
-                return {
+                return {"experiment": cell["experiment"], "task": cell["task"]} | {
                     role: {what: int(row[f"{role}_{what}"]) for what in ("correct", "n")}
                     for role in ROLES
                     if f"{role}_n" in row
